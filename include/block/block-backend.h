@@ -1,0 +1,118 @@
+/*
+ * BlockBackend: a user of the graph
+ *
+ * What an export, a drive or a job holds: it carries permissions, the gate,
+ * throttling, statistics.  Requests: any coroutine of the AioContext; the
+ * rest: commands.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef BLOCK_BACKEND_H
+#define BLOCK_BACKEND_H
+
+#include "block/accounting.h"
+#include "block/block-common.h"
+#include "util/aio.h"
+
+/* A backend without a node; @perm and @shared apply once it has one. */
+BlockBackend *blk_new(uint64_t perm, uint64_t shared);
+void blk_ref(BlockBackend *blk);
+void coroutine_fn blk_co_unref(BlockBackend *blk);
+
+/* Attach @bs (taking a reference) or detach. */
+bool coroutine_fn blk_co_insert_bs(BlockBackend *blk, BlockDriverState *bs,
+                                   GError **errp);
+void coroutine_fn blk_co_remove_bs(BlockBackend *blk);
+BlockDriverState *blk_bs(BlockBackend *blk);
+AioContext *blk_get_aio_context(BlockBackend *blk);
+
+bool blk_set_perm(BlockBackend *blk, uint64_t perm, uint64_t shared,
+                  GError **errp);
+void blk_get_perm(BlockBackend *blk, uint64_t *perm, uint64_t *shared);
+
+/*
+ * Drives: named backends.  The name space is shared with node names.
+ * @legacy_if is the if= of -drive ("none" when absent); drives other than
+ * if=none get a guest export.
+ */
+bool blk_set_name(BlockBackend *blk, const char *id, GError **errp);
+const char *blk_name(const BlockBackend *blk);      /* "" when unnamed */
+BlockBackend *blk_by_name(const char *id);
+/* Named ones first, in order of creation; NULL begins and ends. */
+BlockBackend *blk_next(BlockBackend *blk);
+void blk_set_interface(BlockBackend *blk, const char *legacy_if);
+const char *blk_interface(const BlockBackend *blk);
+/* What uses an unnamed backend, for query-blockstats' qdev: an export id. */
+void blk_set_user(BlockBackend *blk, const char *user);
+const char *blk_user(const BlockBackend *blk);
+
+/* Without a node: -ENOMEDIUM. */
+int64_t coroutine_fn blk_co_getlength(BlockBackend *blk);
+bool blk_is_read_only(BlockBackend *blk);
+/* Of the root node; BlockLimits of an empty backend are the defaults. */
+const BlockLimits *blk_limits(BlockBackend *blk);
+
+/* Requests; see block/io.h. */
+int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset,
+                               int64_t bytes, IOVector *qiov,
+                               BdrvRequestFlags flags);
+int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset,
+                                int64_t bytes, IOVector *qiov,
+                                BdrvRequestFlags flags);
+int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
+                                      int64_t bytes, BdrvRequestFlags flags);
+int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset,
+                                 int64_t bytes);
+int coroutine_fn blk_co_flush(BlockBackend *blk);
+int coroutine_fn blk_co_block_status(BlockBackend *blk, bool want_zero,
+                                     int64_t offset, int64_t bytes,
+                                     int64_t *pnum);
+int coroutine_fn blk_co_pread(BlockBackend *blk, int64_t offset,
+                              int64_t bytes, void *buf,
+                              BdrvRequestFlags flags);
+int coroutine_fn blk_co_pwrite(BlockBackend *blk, int64_t offset,
+                               int64_t bytes, const void *buf,
+                               BdrvRequestFlags flags);
+bool coroutine_fn blk_co_truncate(BlockBackend *blk, int64_t offset,
+                                  PreallocMode prealloc, GError **errp);
+
+/*
+ * The gate.  While it is closed (counted), requests other than flushes wait
+ * here, outside of the graph, not in flight.
+ */
+void blk_gate_close(BlockBackend *blk);
+void blk_gate_open(BlockBackend *blk);
+bool blk_gate_is_closed(const BlockBackend *blk);
+
+/*
+ * Wait until a request may pass (gate and drains).  @owner stands for a
+ * client: blk_cancel_waiting() of it makes this return -ECANCELED.  After 0
+ * the next request passes if the caller does not yield in between.
+ */
+int coroutine_fn blk_co_wait_gate(BlockBackend *blk, const void *owner);
+void blk_cancel_waiting(BlockBackend *blk, const void *owner);
+
+/* Wait until nothing of this backend is in flight. */
+void coroutine_fn blk_co_wait_idle(BlockBackend *blk);
+unsigned blk_in_flight(const BlockBackend *blk);
+
+/* Called when the node's length has changed. */
+void blk_set_resize_cb(BlockBackend *blk, void (*cb)(void *opaque),
+                       void *opaque);
+
+BlockAcctStats *blk_stats(BlockBackend *blk);
+
+/*
+ * Throttling (block_set_io_throttle, throttling.* of -drive).  The hook is
+ * set by the throttle code: called with the gate passed, before each request;
+ * it sleeps.  NULL: none.
+ */
+typedef struct BlkThrottle BlkThrottle;
+typedef void coroutine_fn BlkThrottleFunc(BlkThrottle *throttle, int64_t bytes,
+                                          bool is_write);
+void blk_set_throttle(BlockBackend *blk, BlkThrottle *throttle,
+                      BlkThrottleFunc *func);
+BlkThrottle *blk_get_throttle(BlockBackend *blk);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * Exports: nodes served to somebody
+ *
+ * Commands only, in coroutines.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef BLOCK_EXPORT_H
+#define BLOCK_EXPORT_H
+
+#include "block/block-backend.h"
+#include "qapi/qapi-types-block-export.h"
+#include "util/queue.h"
+
+typedef struct BlockExport BlockExport;
+
+typedef struct BlockExportDriver {
+    BlockExportType type;
+    size_t instance_size;       /* of the struct that begins with BlockExport */
+
+    /* Take the options; exp->blk is ready. */
+    bool coroutine_fn (*create)(BlockExport *exp,
+                                const BlockExportOptions *options,
+                                GError **errp);
+    /* Disconnect everybody, soon; each drops its reference. */
+    void (*request_shutdown)(BlockExport *exp);
+    /* The last reference is gone. */
+    void coroutine_fn (*destroy)(BlockExport *exp);
+} BlockExportDriver;
+
+struct BlockExport {
+    const BlockExportDriver *drv;
+    char *id;
+    BlockBackend *blk;
+    bool guest;                 /* waits while the run state says so */
+    bool shutting_down;
+    /* The user (monitor) holds one until the export is deleted. */
+    unsigned refcnt;
+    bool user_owned;
+    TAILQ_ENTRY(BlockExport) next;
+};
+
+void block_export_register(const BlockExportDriver *const *drivers);
+
+/* block-export-add.  Hold the graph mutex. */
+BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
+                                              GError **errp);
+BlockExport *block_export_find(const char *id);
+
+/* References may be dropped anywhere; destruction runs in a coroutine. */
+void block_export_ref(BlockExport *exp);
+void block_export_unref(BlockExport *exp);
+
+/* Ask it to go; BLOCK_EXPORT_DELETED follows when it has gone. */
+void block_export_request_shutdown(BlockExport *exp);
+
+/* Shut down all of @type (or every type: BLOCK_EXPORT_TYPE__MAX), wait. */
+void coroutine_fn block_export_co_close_all(BlockExportType type);
+
+/*
+ * Run states hold guest exports: while the guest does not run their
+ * requests wait at the gate.
+ */
+void block_export_set_guests_running(bool running);
+
+#endif
