@@ -13,6 +13,7 @@
 
 #include "block/accounting.h"
 #include "block/block-common.h"
+#include "qapi/qapi-types-block-core.h"
 #include "util/aio.h"
 
 /* A backend without a node; @perm and @shared apply once it has one. */
@@ -104,15 +105,22 @@ void blk_set_resize_cb(BlockBackend *blk, void (*cb)(void *opaque),
 BlockAcctStats *blk_stats(BlockBackend *blk);
 
 /*
- * Throttling (block_set_io_throttle, throttling.* of -drive).  The hook is
- * set by the throttle code: called with the gate passed, before each request;
- * it sleeps.  NULL: none.
+ * Throttling (block_set_io_throttle, throttling.* of -drive), implemented
+ * elsewhere.  co_wait sleeps until the request may go on; it is called past
+ * the gate, the request is in flight.  set_bypass(true) lets all sleepers and
+ * all that come pass at once: while the backend is being drained or its gate
+ * is closed, so that neither waits for a limit.
  */
 typedef struct BlkThrottle BlkThrottle;
-typedef void coroutine_fn BlkThrottleFunc(BlkThrottle *throttle, int64_t bytes,
-                                          bool is_write);
+typedef struct BlkThrottleOps {
+    void coroutine_fn (*co_wait)(BlkThrottle *throttle, int64_t bytes,
+                                 bool is_write);
+    void (*set_bypass)(BlkThrottle *throttle, bool bypass);
+} BlkThrottleOps;
+
+/* NULLs remove it; the backend is idle or drained.  Not owned. */
 void blk_set_throttle(BlockBackend *blk, BlkThrottle *throttle,
-                      BlkThrottleFunc *func);
+                      const BlkThrottleOps *ops);
 BlkThrottle *blk_get_throttle(BlockBackend *blk);
 
 #endif

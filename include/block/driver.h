@@ -89,8 +89,11 @@ struct BlockDriver {
     /*
      * Reopen with other options.  After a prepare that succeeded exactly one
      * of commit and abort follows; they cannot fail.  Default: only the
-     * options that the core itself handles may change.
+     * options that the core itself handles may change.  Of the driver's own
+     * options those in @mutable_opts (ended by NULL) may; the core refuses a
+     * change of any other one and replaces children named by reference.
      */
+    const char *const *mutable_opts;
     bool coroutine_fn (*bdrv_co_reopen_prepare)(BDRVReopenState *state,
                                                 GError **errp);
     void coroutine_fn (*bdrv_co_reopen_commit)(BDRVReopenState *state);
@@ -238,9 +241,7 @@ struct BdrvChild {
     LIST_ENTRY(BdrvChild) next; /* in the parent node's children */
     LIST_ENTRY(BdrvChild) next_parent;  /* in bs->parents */
 
-    /* Private to the permission update */
-    uint64_t old_perm, old_shared_perm;
-    bool perm_touched;
+    bool parent_quiesced;       /* drained_begin was called for this edge */
 };
 
 struct BlockDriverState {
@@ -273,11 +274,11 @@ struct BlockDriverState {
     bool monitor_owned;
     unsigned quiesce_counter;
     TAILQ_ENTRY(BlockDriverState) node_list;
+    struct BlockGraph *graph;
 
     /* Requests */
     int64_t total_bytes;        /* cached length; -errno before open is done */
     unsigned in_flight;
-    CoQueue in_flight_zero;     /* drains wait here */
     IntervalTree tracked;
     unsigned tracked_serialising;
     LIST_HEAD(, BdrvBeforeWriteNotifier) before_write_notifiers;
@@ -285,10 +286,7 @@ struct BlockDriverState {
     uint64_t flushed_gen;       /* those of them that are stable */
     bool flushing;
     CoQueue flush_queue;
-    uint64_t wr_highest_offset;
-
-    /* Private to the permission update */
-    unsigned perm_visit;
+    int64_t wr_highest_offset;
 };
 
 /*

@@ -84,9 +84,10 @@ bool coroutine_fn bdrv_co_truncate(BdrvChild *child, int64_t offset,
                                    PreallocMode prealloc, GError **errp);
 
 /*
- * No request on @bs, above it or below it is in flight when begin returns,
- * and none starts until the matching end.  Nests.  begin waits for requests
- * in flight, so a caller with an own request in flight would wait for ever.
+ * No request to @bs or to a node above it is in flight when begin returns,
+ * and none starts until the matching end: new ones wait at the backends above.
+ * Nests.  begin waits for requests in flight, so a caller with an own request
+ * in flight would wait for ever.
  */
 void coroutine_fn bdrv_co_drained_begin(BlockDriverState *bs);
 void bdrv_drained_end(BlockDriverState *bs);
