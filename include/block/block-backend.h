@@ -116,9 +116,14 @@ typedef struct BlkThrottleOps {
     void coroutine_fn (*co_wait)(BlkThrottle *throttle, int64_t bytes,
                                  bool is_write);
     void (*set_bypass)(BlkThrottle *throttle, bool bypass);
+    /* The backend, idle, goes away: free. */
+    void (*release)(BlkThrottle *throttle);
 } BlkThrottleOps;
 
-/* NULLs remove it; the backend is idle or drained.  Not owned. */
+/*
+ * NULLs remove it (without a release: who removes it frees it); the backend
+ * is idle or drained.
+ */
 void blk_set_throttle(BlockBackend *blk, BlkThrottle *throttle,
                       const BlkThrottleOps *ops);
 BlkThrottle *blk_get_throttle(BlockBackend *blk);

@@ -179,6 +179,12 @@ struct BlockDriver {
     /* The name shown in "file", e.g. "nbd://host/x"; g_free.  Default: none. */
     char *(*bdrv_filename)(BlockDriverState *bs);
 
+    /*
+     * Bytes that the contents take up in storage, or -errno.  Default: that
+     * of bs->file, -ENOTSUP without it.
+     */
+    int64_t coroutine_fn (*bdrv_co_allocated_size)(BlockDriverState *bs);
+
     /* A point of interest passed in a request, for blkdebug. */
     void coroutine_fn (*bdrv_co_debug_event)(BlockDriverState *bs,
                                              const char *event);
