@@ -46,7 +46,8 @@ AioContext *aio_get_current(void);
  * One turn: spin or block (if @blocking) until something is ready, run what
  * is: bottom halves, descriptor handlers, timers, calls at the turn's end.
  * Returns whether anything ran.  With a virtual clock it never blocks for a
- * timer: the test moves the clock.
+ * timer: the test moves the clock.  It then blocks only while a descriptor is
+ * watched or a worker thread owes it a result.
  */
 bool aio_poll(AioContext *ctx, bool blocking);
 
@@ -67,6 +68,14 @@ void aio_context_set_poll_max_ns(AioContext *ctx, int64_t max_ns);
  */
 void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
                         AioHandler *io_write, void *opaque);
+
+/*
+ * Stop calling the handlers of @fd until they are set again.  For waits that
+ * come back soon: unlike a removal this mostly costs no system call, neither
+ * now nor when the handlers are set again.  @fd must be removed by
+ * aio_set_fd_handler() before it is closed.
+ */
+void aio_pause_fd_handler(AioContext *ctx, int fd);
 
 /* Bottom halves */
 

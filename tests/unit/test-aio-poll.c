@@ -1,0 +1,87 @@
+/*
+ * Unit tests of the busy polling policy
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "util/aio-int.h"
+
+#define SHORT_NS (10 * SCALE_US)
+#define LONG_NS (10 * SCALE_MS)
+
+static void test_does_not_spin_at_first(void)
+{
+    AioSpin spin;
+
+    aio_spin_init(&spin);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+    aio_spin_account(&spin, LONG_NS);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+}
+
+static void test_starts_after_short_waits(void)
+{
+    AioSpin spin;
+
+    aio_spin_init(&spin);
+    aio_spin_account(&spin, SHORT_NS);
+    aio_spin_account(&spin, SHORT_NS);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
+}
+
+static void test_stops_after_long_waits(void)
+{
+    AioSpin spin;
+
+    aio_spin_init(&spin);
+    aio_spin_account(&spin, SHORT_NS);
+    aio_spin_account(&spin, SHORT_NS);
+    aio_spin_account(&spin, LONG_NS);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns / 2);
+    aio_spin_account(&spin, LONG_NS);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+}
+
+static void test_stays_away_while_others_want_the_cpu(void)
+{
+    AioSpin spin;
+    int64_t first;
+
+    aio_spin_init(&spin);
+    aio_spin_account(&spin, SHORT_NS);
+    aio_spin_account(&spin, SHORT_NS);
+    aio_spin_contended(&spin, 1000, 300);
+    g_assert_cmpint(aio_spin_window(&spin, 1000), >, 0);
+
+    aio_spin_contended(&spin, 1000, SCALE_MS);
+    g_assert_cmpint(aio_spin_window(&spin, 1001), ==, 0);
+    first = spin.retry_ns;
+    g_assert_cmpint(aio_spin_window(&spin, first), >, 0);
+    aio_spin_contended(&spin, first, SCALE_MS);
+    g_assert_cmpint(spin.retry_ns - first, ==, 2 * (first - 1000));
+}
+
+static void test_zero_turns_it_off(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+
+    aio_context_set_poll_max_ns(ctx, 0);
+    aio_spin_account(&ctx->spin, SHORT_NS);
+    aio_spin_account(&ctx->spin, SHORT_NS);
+    aio_spin_account(&ctx->spin, SHORT_NS);
+    g_assert_cmpint(aio_spin_window(&ctx->spin, 0), ==, 0);
+    aio_context_free(ctx);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/spin/first", test_does_not_spin_at_first);
+    g_test_add_func("/spin/start", test_starts_after_short_waits);
+    g_test_add_func("/spin/stop", test_stops_after_long_waits);
+    g_test_add_func("/spin/contended",
+                    test_stays_away_while_others_want_the_cpu);
+    g_test_add_func("/spin/off", test_zero_turns_it_off);
+    return g_test_run();
+}

@@ -1,0 +1,202 @@
+/*
+ * The event loop: waiting, and busy polling before it
+ *
+ * Waking an idle CPU costs tens of microseconds, more than a small request.
+ * So when recent waits were short, the loop polls for a while before it
+ * blocks.  It stops after a few waits that were too long to be bridged, hence
+ * an idle program blocks for good, and starts again when waits become short.
+ *
+ * Polling is only worth it while nobody else wants the CPU.  The loop offers
+ * it now and then by sched_yield(), and if somebody took it, stays away from
+ * polling for a time that doubles until polling succeeds again.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "util/aio-int.h"
+
+#include <sched.h>
+
+#define DEFAULT_MAX_NS (50 * SCALE_US)
+
+/* Two in a row: one short or long wait may be chance. */
+#define HITS_TO_START 2
+#define MISSES_TO_STOP 2
+
+/* A yield that finds nobody takes well under a microsecond. */
+#define CONTENDED_NS (5 * SCALE_US)
+#define YIELD_INTERVAL 16
+#define BACKOFF_MIN_NS (1 * SCALE_MS)
+#define BACKOFF_MAX_NS (64 * SCALE_MS)
+
+/* The policy: no I/O, no clock, tested by itself */
+
+void aio_spin_init(AioSpin *spin)
+{
+    *spin = (AioSpin) {
+        .max_ns = DEFAULT_MAX_NS,
+        .backoff_ns = BACKOFF_MIN_NS,
+    };
+}
+
+int64_t aio_spin_window(const AioSpin *spin, int64_t now_ns)
+{
+    return now_ns < spin->retry_ns ? 0 : spin->window_ns;
+}
+
+void aio_spin_account(AioSpin *spin, int64_t waited_ns)
+{
+    if (waited_ns <= spin->max_ns) {
+        spin->misses = 0;
+        spin->hits++;
+        if (spin->window_ns > 0) {
+            spin->window_ns = MIN(2 * spin->window_ns, spin->max_ns);
+        } else if (spin->hits >= HITS_TO_START) {
+            spin->window_ns = spin->max_ns;
+        }
+        return;
+    }
+    spin->hits = 0;
+    spin->misses++;
+    spin->window_ns = spin->misses >= MISSES_TO_STOP ? 0 : spin->window_ns / 2;
+}
+
+void aio_spin_contended(AioSpin *spin, int64_t now_ns, int64_t lost_ns)
+{
+    if (lost_ns < CONTENDED_NS) {
+        return;
+    }
+    spin->retry_ns = now_ns + spin->backoff_ns;
+    spin->backoff_ns = MIN(2 * spin->backoff_ns, BACKOFF_MAX_NS);
+}
+
+void aio_context_set_poll_max_ns(AioContext *ctx, int64_t max_ns)
+{
+    aio_spin_init(&ctx->spin);
+    ctx->spin.max_ns = max_ns;
+}
+
+/* Waiting */
+
+static int look(AioContext *ctx)
+{
+    int n = epoll_wait(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, 0);
+
+    return MAX(n, 0);
+}
+
+static int block_ms(AioContext *ctx, int64_t ns)
+{
+    int64_t ms = ns < 0 ? -1 : MIN(DIV_ROUND_UP(ns, SCALE_MS), INT_MAX);
+
+    return epoll_wait(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, (int)ms);
+}
+
+/* Until there is an event, at most @ns (negative: for ever). */
+static int block(AioContext *ctx, int64_t ns)
+{
+    int n;
+
+#ifdef CONFIG_EPOLL_PWAIT2
+    if (ns >= 0 && !ctx->no_pwait2) {
+        struct timespec ts = {
+            .tv_sec = ns / NANOSECONDS_PER_SECOND,
+            .tv_nsec = ns % NANOSECONDS_PER_SECOND,
+        };
+
+        n = epoll_pwait2(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, &ts,
+                         NULL);
+        if (n >= 0 || errno != ENOSYS) {
+            return MAX(n, 0);
+        }
+        ctx->no_pwait2 = true;
+    }
+#endif
+    n = block_ms(ctx, ns);
+    return MAX(n, 0);
+}
+
+static bool is_notified(AioContext *ctx)
+{
+    return __atomic_load_n(&ctx->notified, __ATOMIC_RELAXED);
+}
+
+/* Offer the CPU to others.  Returns the time after it. */
+static int64_t offer_cpu(AioContext *ctx, int64_t now)
+{
+    int64_t after;
+
+    sched_yield();
+    after = aio_monotonic_ns();
+    aio_spin_contended(&ctx->spin, after, after - now);
+    return after;
+}
+
+/* Look until there is something or the time @end is over. */
+static int spin_until(AioContext *ctx, int64_t end)
+{
+    for (unsigned i = 0;; i++) {
+        int n = look(ctx);
+        int64_t now;
+
+        if (n > 0 || is_notified(ctx)) {
+            ctx->spin.backoff_ns = BACKOFF_MIN_NS;
+            return n;
+        }
+        now = aio_monotonic_ns();
+        if (i % YIELD_INTERVAL == 0) {
+            now = offer_cpu(ctx, now);
+        }
+        if (now >= end || now < ctx->spin.retry_ns) {
+            return 0;
+        }
+    }
+}
+
+static int sleep_until(AioContext *ctx, int64_t deadline_ns)
+{
+    int64_t ns = -1;
+    int n;
+
+    if (deadline_ns >= 0) {
+        ns = deadline_ns - aio_monotonic_ns();
+        if (ns <= 0) {
+            return look(ctx);
+        }
+    }
+    __atomic_store_n(&ctx->sleeping, true, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    n = is_notified(ctx) ? look(ctx) : block(ctx, ns);
+    __atomic_store_n(&ctx->sleeping, false, __ATOMIC_RELAXED);
+    return n;
+}
+
+int aio_wait(AioContext *ctx, int64_t deadline_ns)
+{
+    int64_t start, window;
+    int n = 0;
+
+    if (deadline_ns != 0 && !is_notified(ctx)) {
+        start = aio_monotonic_ns();
+        window = aio_spin_window(&ctx->spin, start);
+        if (window > 0) {
+            int64_t end = start + window;
+
+            n = spin_until(ctx, deadline_ns < 0 ? end : MIN(end, deadline_ns));
+        }
+        if (n == 0 && !is_notified(ctx)) {
+            n = sleep_until(ctx, deadline_ns);
+        }
+        aio_spin_account(&ctx->spin, aio_monotonic_ns() - start);
+    } else {
+        n = look(ctx);
+    }
+
+    /* Cleared before the bottom halves are looked at, never after. */
+    if (is_notified(ctx)) {
+        __atomic_store_n(&ctx->notified, false, __ATOMIC_SEQ_CST);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+    return n;
+}
