@@ -1,0 +1,100 @@
+/*
+ * What a file name stands for
+ *
+ * A path, or "protocol:..." as in QEMU.  Devices are served by host_device.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/options.h"
+
+#include <sys/stat.h>
+
+/* How drivers read a file name: their prefix and what to do with the rest. */
+static const struct {
+    const char *prefix;
+    const char *driver;
+} protocols[] = {
+    { "file:", "file" },
+    { "host_device:", "host_device" },
+    { "nbd:", "nbd" },
+    { "nbd+tcp:", "nbd" },
+    { "nbd+unix:", "nbd" },
+    { "null-co:", "null-co" },
+};
+
+/* "x:y" names a protocol, "./x:y" and "a/b:c" do not. */
+static bool has_protocol(const char *filename)
+{
+    return filename[strcspn(filename, ":/")] == ':';
+}
+
+static const char *find_protocol(const char *filename, GError **errp)
+{
+    size_t i;
+
+    for (i = 0; i < ARRAY_SIZE(protocols); i++) {
+        if (g_str_has_prefix(filename, protocols[i].prefix)) {
+            return protocols[i].driver;
+        }
+    }
+    error_setg(errp, "Unknown protocol '%.*s'",
+               (int)strcspn(filename, ":"), filename);
+    return NULL;
+}
+
+/* Block and character devices have a driver of their own. */
+static const char *driver_of_path(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 &&
+        (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode))) {
+        return "host_device";
+    }
+    return "file";
+}
+
+static json_t *path_options(const char *path, const char *driver,
+                            GError **errp)
+{
+    json_t *node = json_pack("{s:s, s:s}", "driver", driver, "filename", path);
+
+    if (!node) {
+        error_setg(errp, "File name is not valid UTF-8");
+    }
+    return node;
+}
+
+json_t *filename_parse(const char *filename, const char *driver,
+                       GError **errp)
+{
+    bool prefixed = has_protocol(filename);
+    const char *path = filename;
+
+    if (!driver) {
+        driver = prefixed ? find_protocol(filename, errp)
+                          : driver_of_path(filename);
+        if (!driver) {
+            return NULL;
+        }
+    }
+
+    if (g_str_equal(driver, "nbd")) {
+        return nbd_filename_parse(filename, errp);
+    }
+    if (g_str_equal(driver, "null-co")) {
+        if (!g_str_equal(filename, "null-co://")) {
+            error_setg(errp, "The only allowed filename for this driver is "
+                       "'null-co://'");
+            return NULL;
+        }
+        return json_pack("{s:s}", "driver", driver);
+    }
+    if (prefixed && g_str_has_prefix(filename, driver) &&
+        filename[strlen(driver)] == ':') {
+        path += strlen(driver) + 1;
+    }
+    return path_options(path, driver, errp);
+}
