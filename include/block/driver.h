@@ -180,10 +180,10 @@ struct BlockDriver {
     char *(*bdrv_filename)(BlockDriverState *bs);
 
     /*
-     * Bytes that the contents take up in storage, or -errno; does not yield.
+     * Bytes that the contents take up in storage, or -errno.
      * Default: that of bs->file, -ENOTSUP without it.
      */
-    int64_t (*bdrv_allocated_size)(BlockDriverState *bs);
+    int64_t coroutine_fn (*bdrv_co_allocated_size)(BlockDriverState *bs);
 
     /* A point of interest passed in a request, for blkdebug. */
     void coroutine_fn (*bdrv_co_debug_event)(BlockDriverState *bs,
