@@ -25,6 +25,9 @@ typedef enum IOChannelDirection {
 /* Wrap the connected socket, pipe or terminal @fd and own it from now on. */
 IOChannel *io_channel_new_fd(int fd);
 
+/* The same for two descriptors, one for each direction: standard I/O. */
+IOChannel *io_channel_new_fd_pair(int read_fd, int write_fd);
+
 IOChannel *io_channel_ref(IOChannel *ioc);
 /* The last unref closes. */
 void io_channel_unref(IOChannel *ioc);
@@ -32,7 +35,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IOChannel, io_channel_unref)
 
 /*
  * One system call's worth.  Returns the bytes moved (0 from read: end of
- * stream), -EAGAIN when it would block, else another -errno.
+ * stream), -EAGAIN when it would block, else another -errno.  What is written
+ * after -EAGAIN begins with the bytes of the attempt before: a TLS channel
+ * has them encrypted already.
  */
 ssize_t io_channel_readv(IOChannel *ioc, const struct iovec *iov, int niov);
 ssize_t io_channel_writev(IOChannel *ioc, const struct iovec *iov, int niov);
