@@ -70,6 +70,14 @@ char *socket_address_to_string(const SocketAddress *addr);
 /* {'type': 'inet', 'data': {...}} to the flat form. */
 SocketAddress *socket_address_flatten(const SocketAddressLegacy *legacy);
 
+/*
+ * Who knows descriptors by name (the monitor's getfd): returns one that is
+ * the caller's from then on, or -1 and an error.  Without it, fd addresses
+ * are numbers only.
+ */
+typedef int SocketFdLookup(const char *name, GError **errp);
+void socket_set_fd_lookup(SocketFdLookup *lookup);
+
 /* Whether @addr can be reached from other hosts. */
 bool socket_address_is_network(const SocketAddress *addr);
 
