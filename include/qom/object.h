@@ -26,7 +26,8 @@ typedef struct ObjectTypeInfo {
 
     /*
      * Optional: properties for qom-get and qom-set (json_t, new reference and
-     * borrowed).  Unknown names give an error.
+     * borrowed).  Unknown names give an error.  Without get the properties
+     * are the options of object-add; without set none can be changed.
      */
     struct json_t *(*get)(Object *obj, const char *property, GError **errp);
     bool (*set)(Object *obj, const char *property, struct json_t *value,
@@ -37,10 +38,17 @@ struct Object {
     const ObjectTypeInfo *info;
     char *id;
     unsigned refcnt;            /* the name table holds one */
+    ObjectOptions *options;     /* as given to object-add */
 };
 
-/* Register the table (ended by NULL) of all types: once, by the daemon. */
+/*
+ * Register a table (ended by NULL) of types; several add up.  Only before
+ * the first object is made.  Tables last as long as the process.
+ */
 void object_register_types(const ObjectTypeInfo *const *types);
+
+/* All types of this layer; the throttle-group belongs to the block layer. */
+extern const ObjectTypeInfo *const qom_types[];
 
 /* object-add.  On failure nothing has changed. */
 bool object_add(const ObjectOptions *options, GError **errp);
@@ -52,6 +60,22 @@ bool object_del(const char *id, GError **errp);
 Object *object_lookup(const char *id);
 /* The same with an error that names @id and @type, if it is of another type. */
 Object *object_lookup_type(const char *id, ObjectType type, GError **errp);
+
+/* "/objects/ID" or "ID"; NULL and QMP's DeviceNotFound if there is none. */
+Object *object_resolve_path(const char *path, GError **errp);
+
+/* What qom-get and qom-set do: new reference, and borrowed. */
+struct json_t *object_property_get(Object *obj, const char *property,
+                                   GError **errp);
+bool object_property_set(Object *obj, const char *property,
+                         struct json_t *value, GError **errp);
+
+/* For get and set of a type: the error for a name that it does not know. */
+void object_error_no_property(Object *obj, const char *property,
+                              GError **errp);
+
+/* Whether @id can name an object, a node, an export. */
+bool object_id_wellformed(const char *id);
 
 void object_ref(Object *obj);
 void object_unref(Object *obj);
