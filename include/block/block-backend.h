@@ -39,6 +39,11 @@ void blk_get_perm(BlockBackend *blk, uint64_t *perm, uint64_t *shared);
  */
 bool blk_set_name(BlockBackend *blk, const char *id, GError **errp);
 const char *blk_name(const BlockBackend *blk);      /* "" when unnamed */
+/*
+ * Take the name and the node away and drop the reference that the name
+ * stands for: drive_del.  Other users of the backend get -ENOMEDIUM.
+ */
+void coroutine_fn blk_co_delete_named(BlockBackend *blk);
 BlockBackend *blk_by_name(const char *id);
 /* Named ones first, in order of creation; NULL begins and ends. */
 BlockBackend *blk_next(BlockBackend *blk);

@@ -276,6 +276,8 @@ struct BlockDriverState {
     BdrvChild *backing;
     LIST_HEAD(, BdrvChild) children;
     LIST_HEAD(, BdrvChild) parents;
+    BlockDriverState *inherits_from;    /* the parent that defined us inline */
+    BdrvChildRole inherits_role;
     unsigned refcnt;
     bool monitor_owned;
     unsigned quiesce_counter;

@@ -55,7 +55,7 @@ int coroutine_fn bdrv_co_allocation_depth(BlockDriverState *bs,
 
 /* The length in bytes or -errno. */
 int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);
-/* The same as last known; any context. */
+/* The length as last known; any context. */
 int64_t bdrv_getlength_cached(const BlockDriverState *bs);
 
 /* Memory that is aligned for requests to @bs; free with g_aligned_free. */

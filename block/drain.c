@@ -1,0 +1,155 @@
+/*
+ * Drain: a part of the graph at rest
+ *
+ * Quiescing a node quiesces everything above it, up to the backends, where
+ * new requests then wait.  Requests below that were made by a request above
+ * end with it, so it is enough to wait for the node and all above it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/graph.h"
+
+#include "block/graph-int.h"
+
+void bdrv_quiesce(BlockDriverState *bs)
+{
+    BdrvChild *edge;
+
+    if (bs->quiesce_counter++ > 0) {
+        return;
+    }
+    LIST_FOREACH(edge, &bs->parents, next_parent) {
+        edge->parent_quiesced = true;
+        edge->klass->drained_begin(edge);
+    }
+    if (bs->drv->bdrv_drain_begin) {
+        bs->drv->bdrv_drain_begin(bs);
+    }
+}
+
+void bdrv_unquiesce(BlockDriverState *bs)
+{
+    BdrvChild *edge, *next;
+
+    g_assert(bs->quiesce_counter > 0);
+    if (--bs->quiesce_counter > 0) {
+        return;
+    }
+    if (bs->drv->bdrv_drain_end) {
+        bs->drv->bdrv_drain_end(bs);
+    }
+    LIST_FOREACH_SAFE(edge, &bs->parents, next_parent, next) {
+        edge->parent_quiesced = false;
+        edge->klass->drained_end(edge);
+    }
+}
+
+bool bdrv_is_busy(BlockDriverState *bs)
+{
+    BdrvChild *edge;
+
+    if (bs->in_flight) {
+        return true;
+    }
+    LIST_FOREACH(edge, &bs->parents, next_parent) {
+        if (edge->klass->drained_poll(edge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void coroutine_fn bdrv_co_drained_begin(BlockDriverState *bs)
+{
+    bdrv_quiesce(bs);
+    while (bdrv_is_busy(bs)) {
+        co_queue_wait(&bs->graph->idle_waiters);
+    }
+}
+
+void bdrv_drained_end(BlockDriverState *bs)
+{
+    bdrv_unquiesce(bs);
+}
+
+void bdrv_inc_in_flight(BlockDriverState *bs)
+{
+    bs->in_flight++;
+}
+
+void bdrv_dec_in_flight(BlockDriverState *bs)
+{
+    if (--bs->in_flight == 0) {
+        block_graph_became_idle(bs->graph);
+    }
+}
+
+void bdrv_cancel_in_flight(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    if (bs->drv->bdrv_cancel_in_flight) {
+        bs->drv->bdrv_cancel_in_flight(bs);
+        return;
+    }
+    LIST_FOREACH(child, &bs->children, next) {
+        bdrv_cancel_in_flight(child->bs);
+    }
+}
+
+/* Nodes as parents */
+
+BlockDriverState *bdrv_child_parent_node(const BdrvChild *child)
+{
+    return child->klass == &child_of_node ? child->opaque : NULL;
+}
+
+static char *node_parent_desc(BdrvChild *child)
+{
+    BlockDriverState *parent = child->opaque;
+
+    return g_strdup_printf("node '%s'", parent->node_name);
+}
+
+static void node_drained_begin(BdrvChild *child)
+{
+    bdrv_quiesce(child->opaque);
+}
+
+static void node_drained_end(BdrvChild *child)
+{
+    bdrv_unquiesce(child->opaque);
+}
+
+static bool node_drained_poll(BdrvChild *child)
+{
+    return bdrv_is_busy(child->opaque);
+}
+
+static void coroutine_fn refresh_length_entry(void *opaque)
+{
+    BlockDriverState *bs = opaque;
+
+    bdrv_co_refresh_length(bs);
+    bdrv_co_unref(bs);
+}
+
+static void node_resized(BdrvChild *child)
+{
+    BlockDriverState *parent = child->opaque;
+
+    if (parent->total_bytes >= 0) {
+        bdrv_ref(parent);
+        coroutine_start(refresh_length_entry, parent);
+    }
+}
+
+const BdrvChildClass child_of_node = {
+    .parent_desc = node_parent_desc,
+    .drained_begin = node_drained_begin,
+    .drained_end = node_drained_end,
+    .drained_poll = node_drained_poll,
+    .resized = node_resized,
+};

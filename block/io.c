@@ -1,0 +1,260 @@
+/*
+ * Reads and writes: from a caller's request to aligned ones
+ *
+ * A request is checked, counted as in flight, tracked, padded to whole blocks
+ * where it has to be (aligned.c does the rest) and ended in reverse order.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/io.h"
+
+#include "block/io-int.h"
+
+int bdrv_check_range(int64_t offset, int64_t bytes)
+{
+    if (offset < 0 || bytes < 0 || bytes > BDRV_MAX_LENGTH ||
+        offset > BDRV_MAX_LENGTH - bytes) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static inline bool is_aligned(const BlockDriverState *bs, int64_t offset,
+                              int64_t bytes)
+{
+    return ((offset | bytes) & (bs->bl.request_alignment - 1)) == 0;
+}
+
+/* Reads */
+
+static int coroutine_fn padded_preadv(BlockDriverState *bs, int64_t offset,
+                                      int64_t bytes, IOVector *qiov,
+                                      BdrvRequestFlags flags)
+{
+    BdrvPadding pad;
+    int ret;
+
+    bdrv_padding_init(&pad, bs, offset, bytes, qiov);
+    ret = bdrv_aligned_co_preadv(bs, offset - pad.head,
+                                 bytes + pad.head + pad.tail, &pad.qiov,
+                                 flags);
+    bdrv_padding_destroy(&pad);
+    return ret;
+}
+
+int coroutine_fn bdrv_co_preadv(BdrvChild *child, int64_t offset,
+                                int64_t bytes, IOVector *qiov,
+                                BdrvRequestFlags flags)
+{
+    BlockDriverState *bs = child->bs;
+    BdrvTrackedRequest req;
+    int ret = bdrv_check_range(offset, bytes);
+
+    if (ret < 0 || bytes == 0) {
+        return ret;
+    }
+    bdrv_inc_in_flight(bs);
+    tracked_request_begin(&req, bs, BDRV_TRACKED_READ, offset, bytes,
+                          bs->bl.request_alignment, false);
+    if (G_LIKELY(is_aligned(bs, offset, bytes))) {
+        ret = bdrv_aligned_co_preadv(bs, offset, bytes, qiov, flags);
+    } else {
+        ret = padded_preadv(bs, offset, bytes, qiov, flags);
+    }
+    tracked_request_end(&req);
+    bdrv_dec_in_flight(bs);
+    return ret;
+}
+
+/* Writes */
+
+int coroutine_fn bdrv_co_notify_before_write(BdrvTrackedRequest *req)
+{
+    BdrvBeforeWriteNotifier *notifier, *next;
+
+    LIST_FOREACH_SAFE(notifier, &req->bs->before_write_notifiers, link, next) {
+        int ret = notifier->notify(notifier, req);
+
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+void bdrv_write_done(BlockDriverState *bs, int64_t offset, int64_t bytes)
+{
+    bs->write_gen++;
+    bs->wr_highest_offset = MAX(bs->wr_highest_offset, offset + bytes);
+    if (offset + bytes > bs->total_bytes) {
+        bdrv_set_length(bs, offset + bytes);
+    }
+}
+
+/*
+ * Zeroes with unaligned ends: the ends are read, zeroed and written back as
+ * data, the whole blocks between them go the short way.
+ */
+static int coroutine_fn padded_zeroes(BlockDriverState *bs, int64_t offset,
+                                      int64_t bytes, BdrvRequestFlags flags)
+{
+    uint32_t align = bs->bl.request_alignment;
+    int64_t start = ROUND_UP(offset, align);
+    int64_t end = ROUND_DOWN(offset + bytes, align);
+    int64_t parts[3][2] = {
+        { offset, MIN(start, offset + bytes) - offset },
+        { start, end - start },
+        { MAX(end, start), offset + bytes - MAX(end, start) },
+    };
+
+    if (flags & BDRV_REQ_NO_FALLBACK) {
+        return -ENOTSUP;
+    }
+    for (int i = 0; i < 3; i++) {
+        BdrvPadding pad;
+        IOVector zeroes;
+        g_autofree void *buf = NULL;
+        int ret;
+
+        if (parts[i][1] <= 0) {
+            continue;
+        }
+        if (i == 1) {
+            ret = bdrv_aligned_co_pwritev(bs, parts[i][0], parts[i][1], NULL,
+                                          flags | BDRV_REQ_ZERO_WRITE);
+        } else {
+            buf = g_malloc0(parts[i][1]);
+            iov_init_buf(&zeroes, buf, parts[i][1]);
+            bdrv_padding_init(&pad, bs, parts[i][0], parts[i][1], &zeroes);
+            ret = bdrv_padding_co_read(bs, &pad, parts[i][0], parts[i][1]);
+            if (ret >= 0) {
+                ret = bdrv_aligned_co_pwritev(bs, parts[i][0] - pad.head,
+                                              parts[i][1] + pad.head + pad.tail,
+                                              &pad.qiov,
+                                              flags & BDRV_REQ_FUA);
+            }
+            bdrv_padding_destroy(&pad);
+        }
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static int coroutine_fn padded_pwritev(BlockDriverState *bs, int64_t offset,
+                                       int64_t bytes, IOVector *qiov,
+                                       BdrvRequestFlags flags)
+{
+    BdrvPadding pad;
+    int ret;
+
+    if (flags & BDRV_REQ_ZERO_WRITE) {
+        return padded_zeroes(bs, offset, bytes, flags);
+    }
+    bdrv_padding_init(&pad, bs, offset, bytes, qiov);
+    ret = bdrv_padding_co_read(bs, &pad, offset, bytes);
+    if (ret >= 0) {
+        ret = bdrv_aligned_co_pwritev(bs, offset - pad.head,
+                                      bytes + pad.head + pad.tail, &pad.qiov,
+                                      flags);
+    }
+    bdrv_padding_destroy(&pad);
+    return ret;
+}
+
+/* Whether @child may write to its node, there. */
+static int check_write(BdrvChild *child, int64_t offset, int64_t bytes,
+                       BdrvRequestFlags flags)
+{
+    BlockDriverState *bs = child->bs;
+    uint64_t need = flags & BDRV_REQ_WRITE_UNCHANGED ?
+        BLK_PERM_WRITE | BLK_PERM_WRITE_UNCHANGED : BLK_PERM_WRITE;
+    int ret = bdrv_check_range(offset, bytes);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (bs->read_only || !(child->perm & need)) {
+        return -EPERM;
+    }
+    if (offset + bytes > bs->total_bytes &&
+        !(child->perm & BLK_PERM_RESIZE)) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int coroutine_fn bdrv_co_pwritev(BdrvChild *child, int64_t offset,
+                                 int64_t bytes, IOVector *qiov,
+                                 BdrvRequestFlags flags)
+{
+    BlockDriverState *bs = child->bs;
+    BdrvTrackedRequest req;
+    bool aligned;
+    int ret = check_write(child, offset, bytes, flags);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (bytes == 0) {
+        return flags & BDRV_REQ_FUA ? bdrv_co_flush(bs) : 0;
+    }
+    aligned = is_aligned(bs, offset, bytes);
+    bdrv_inc_in_flight(bs);
+    tracked_request_begin(&req, bs, BDRV_TRACKED_WRITE, offset, bytes,
+                          bs->bl.request_alignment,
+                          !aligned || (flags & BDRV_REQ_SERIALISING));
+    ret = bdrv_co_notify_before_write(&req);
+    if (ret < 0) {
+        /* The request ends here. */
+    } else if (G_LIKELY(aligned)) {
+        ret = bdrv_aligned_co_pwritev(bs, offset, bytes, qiov, flags);
+    } else {
+        ret = padded_pwritev(bs, offset, bytes, qiov, flags);
+    }
+    if (ret >= 0) {
+        bdrv_write_done(bs, offset, bytes);
+        if ((flags & BDRV_REQ_FUA) &&
+            !(bs->supported_write_flags & BDRV_REQ_FUA)) {
+            ret = bdrv_co_flush(bs);
+        }
+    }
+    tracked_request_end(&req);
+    bdrv_dec_in_flight(bs);
+    return ret;
+}
+
+int coroutine_fn bdrv_co_pwrite_zeroes(BdrvChild *child, int64_t offset,
+                                       int64_t bytes, BdrvRequestFlags flags)
+{
+    if (!child->bs->unmap) {
+        flags &= ~BDRV_REQ_MAY_UNMAP;
+    }
+    return bdrv_co_pwritev(child, offset, bytes, NULL,
+                           flags | BDRV_REQ_ZERO_WRITE);
+}
+
+/* Plain memory */
+
+int coroutine_fn bdrv_co_pread(BdrvChild *child, int64_t offset,
+                               int64_t bytes, void *buf,
+                               BdrvRequestFlags flags)
+{
+    IOVector qiov;
+
+    iov_init_buf(&qiov, buf, bytes);
+    return bdrv_co_preadv(child, offset, bytes, &qiov, flags);
+}
+
+int coroutine_fn bdrv_co_pwrite(BdrvChild *child, int64_t offset,
+                                int64_t bytes, const void *buf,
+                                BdrvRequestFlags flags)
+{
+    IOVector qiov;
+
+    iov_init_buf(&qiov, (void *)buf, bytes);
+    return bdrv_co_pwritev(child, offset, bytes, &qiov, flags);
+}

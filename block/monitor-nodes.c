@@ -1,0 +1,67 @@
+/*
+ * Nodes that belong to the monitor: blockdev-add and blockdev-del
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/graph.h"
+
+#include "block/graph-int.h"
+
+bool coroutine_fn bdrv_co_monitor_add(const BlockdevOptions *options,
+                                      GError **errp)
+{
+    BlockDriverState *bs;
+
+    GRAPH_COMMAND_GUARD();
+    if (!options->node_name) {
+        error_setg(errp, "'node-name' must be specified for the root node");
+        return false;
+    }
+    bs = bdrv_co_open(options, errp);
+    if (!bs) {
+        return false;
+    }
+    bs->monitor_owned = true;
+    return true;
+}
+
+static char *describe_users(BlockDriverState *bs)
+{
+    GString *str = g_string_new(NULL);
+    BdrvChild *edge;
+
+    LIST_FOREACH(edge, &bs->parents, next_parent) {
+        g_autofree char *desc = edge->klass->parent_desc(edge);
+
+        g_string_append_printf(str, "%s%s", str->len ? ", " : "", desc);
+    }
+    return g_string_free(str, FALSE);
+}
+
+bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp)
+{
+    BlockDriverState *bs;
+
+    GRAPH_COMMAND_GUARD();
+    bs = bdrv_find_node(node_name);
+    if (!bs) {
+        error_setg(errp, "Failed to find node with node-name='%s'", node_name);
+        return false;
+    }
+    if (!bs->monitor_owned) {
+        error_setg(errp, "Node %s is not owned by the monitor", node_name);
+        return false;
+    }
+    if (bs->refcnt > 1) {
+        g_autofree char *users = describe_users(bs);
+
+        error_setg(errp, "Block device %s is in use%s%s", node_name,
+                   *users ? " by " : "", users);
+        return false;
+    }
+    bs->monitor_owned = false;
+    bdrv_co_unref(bs);
+    return true;
+}

@@ -1,0 +1,70 @@
+/*
+ * Unaligned requests: whole blocks around them
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/io-int.h"
+
+void bdrv_padding_init(BdrvPadding *pad, BlockDriverState *bs, int64_t offset,
+                       int64_t bytes, const IOVector *qiov)
+{
+    int64_t align = bs->bl.request_alignment;
+    int64_t end = offset + bytes;
+    int64_t tail_block = ROUND_DOWN(end, align);
+
+    pad->head = offset % align;
+    pad->tail = ROUND_UP(end, align) - end;
+    pad->merged = !pad->head || !pad->tail ||
+                  tail_block == ROUND_DOWN(offset, align);
+    pad->buf_len = pad->merged ? align : 2 * align;
+    pad->buf = bdrv_blockalign(bs, pad->buf_len);
+
+    iov_init(&pad->qiov, (qiov ? qiov->niov : 0) + 2);
+    if (!qiov) {
+        return;
+    }
+    if (pad->head) {
+        iov_add(&pad->qiov, pad->buf, pad->head);
+    }
+    iov_add_slice(&pad->qiov, qiov, 0, bytes);
+    if (pad->tail) {
+        iov_add(&pad->qiov, pad->buf + pad->buf_len - pad->tail, pad->tail);
+    }
+}
+
+void bdrv_padding_destroy(BdrvPadding *pad)
+{
+    iov_destroy(&pad->qiov);
+    g_aligned_free(pad->buf);
+}
+
+static int coroutine_fn read_block(BlockDriverState *bs, int64_t offset,
+                                   uint8_t *buf)
+{
+    IOVector qiov;
+
+    iov_init_buf(&qiov, buf, bs->bl.request_alignment);
+    return bdrv_aligned_co_preadv(bs, offset, bs->bl.request_alignment, &qiov,
+                                  0);
+}
+
+int coroutine_fn bdrv_padding_co_read(BlockDriverState *bs, BdrvPadding *pad,
+                                      int64_t offset, int64_t bytes)
+{
+    int64_t align = bs->bl.request_alignment;
+    int ret = 0;
+
+    if (pad->head || pad->merged) {
+        int64_t first = pad->head ? offset - pad->head
+                                  : ROUND_DOWN(offset + bytes, align);
+
+        ret = read_block(bs, first, pad->buf);
+    }
+    if (ret >= 0 && !pad->merged) {
+        ret = read_block(bs, ROUND_DOWN(offset + bytes, align),
+                         pad->buf + align);
+    }
+    return ret;
+}
