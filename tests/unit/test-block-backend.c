@@ -1,0 +1,270 @@
+/*
+ * BlockBackend: gate, cancellation, drain, statistics, throttle hooks
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block-helpers.h"
+
+typedef struct Fixture {
+    AioContext *ctx;
+    BlockDriverState *bs;
+    BlockBackend *blk;
+    TestDisk *disk;
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    f->ctx = test_block_begin();
+    f->bs = test_open_disk(f->ctx, "disk");
+    f->blk = test_backend(f->ctx, f->bs);
+    f->disk = test_disk(f->bs);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    test_backend_free(f->ctx, f->blk);
+    test_unref(f->ctx, f->bs);
+    test_block_end(f->ctx);
+    g_assert_cmpuint(coroutine_count(), ==, 0);
+}
+
+static TestRequest a_write(Fixture *f)
+{
+    return (TestRequest) {
+        .blk = f->blk, .type = TEST_WRITE, .bytes = 512, .pattern = 1,
+    };
+}
+
+static void test_gate_holds_requests(Fixture *f, gconstpointer data)
+{
+    TestRequest req = a_write(f);
+
+    blk_gate_close(f->blk);
+    blk_gate_close(f->blk);
+    test_request_start(f->ctx, &req);
+    blk_gate_open(f->blk);
+    test_settle(f->ctx);
+    g_assert_cmpint(req.ret, ==, 1);
+    g_assert_cmpuint(f->disk->writes, ==, 0);
+    g_assert_cmpuint(blk_in_flight(f->blk), ==, 0);
+
+    blk_gate_open(f->blk);
+    g_assert_cmpint(test_request_finish(f->ctx, &req), ==, 0);
+}
+
+static void test_flush_passes_closed_gate(Fixture *f, gconstpointer data)
+{
+    test_write(f->ctx, f->blk, 0, 512, 1);
+    blk_gate_close(f->blk);
+    g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_FLUSH, 0, 0, 0), ==, 0);
+    g_assert_cmpuint(f->disk->flushes, ==, 1);
+    blk_gate_open(f->blk);
+}
+
+static void test_gate_keeps_order(Fixture *f, gconstpointer data)
+{
+    TestRequest a = a_write(f), b = a_write(f);
+
+    b.pattern = 2;
+    blk_gate_close(f->blk);
+    test_request_start(f->ctx, &a);
+    test_request_start(f->ctx, &b);
+    blk_gate_open(f->blk);
+    test_request_finish(f->ctx, &a);
+    test_request_finish(f->ctx, &b);
+    g_assert_cmphex(f->disk->data[0], ==, 2);
+}
+
+typedef struct WaitCall {
+    BlockBackend *blk;
+    const void *owner;
+    int ret;
+} WaitCall;
+
+static void coroutine_fn wait_entry(void *opaque)
+{
+    WaitCall *call = opaque;
+
+    call->ret = blk_co_wait_gate(call->blk, call->owner);
+}
+
+static void test_owner_takes_its_requests_back(Fixture *f, gconstpointer data)
+{
+    WaitCall mine = { .blk = f->blk, .owner = &mine, .ret = 1 };
+    WaitCall other = { .blk = f->blk, .owner = &other, .ret = 1 };
+
+    blk_gate_close(f->blk);
+    coroutine_start(wait_entry, &mine);
+    coroutine_start(wait_entry, &other);
+    blk_cancel_waiting(f->blk, &mine);
+    test_settle(f->ctx);
+    g_assert_cmpint(mine.ret, ==, -ECANCELED);
+    g_assert_cmpint(other.ret, ==, 1);
+    blk_gate_open(f->blk);
+    test_settle(f->ctx);
+    g_assert_cmpint(other.ret, ==, 0);
+}
+
+typedef struct DrainCall {
+    BlockDriverState *bs;
+    bool done;
+} DrainCall;
+
+static void coroutine_fn drain_entry(void *opaque)
+{
+    DrainCall *call = opaque;
+
+    bdrv_co_drained_begin(call->bs);
+    call->done = true;
+}
+
+static void test_drain_waits_for_what_is_in_flight(Fixture *f,
+                                                   gconstpointer data)
+{
+    TestRequest running = a_write(f), late = a_write(f);
+    DrainCall drain = { .bs = f->bs };
+
+    f->disk->hold = true;
+    test_request_start(f->ctx, &running);
+    coroutine_start(drain_entry, &drain);
+    test_request_start(f->ctx, &late);
+    g_assert_false(drain.done);
+    g_assert_cmpuint(f->disk->writes, ==, 1);
+
+    test_disk_release(f->bs);
+    g_assert_cmpint(test_request_finish(f->ctx, &running), ==, 0);
+    test_settle(f->ctx);
+    g_assert_true(drain.done);
+    g_assert_cmpint(late.ret, ==, 1);
+
+    bdrv_drained_end(f->bs);
+    g_assert_cmpint(test_request_finish(f->ctx, &late), ==, 0);
+}
+
+static void test_drain_does_not_wait_for_the_gate(Fixture *f,
+                                                  gconstpointer data)
+{
+    TestRequest held = a_write(f);
+    DrainCall drain = { .bs = f->bs };
+
+    blk_gate_close(f->blk);
+    test_request_start(f->ctx, &held);
+    coroutine_start(drain_entry, &drain);
+    test_settle(f->ctx);
+    g_assert_true(drain.done);
+    bdrv_drained_end(f->bs);
+    blk_gate_open(f->blk);
+    g_assert_cmpint(test_request_finish(f->ctx, &held), ==, 0);
+}
+
+static void test_statistics(Fixture *f, gconstpointer data)
+{
+    BlockAcctStats *stats = blk_stats(f->blk);
+    uint8_t buf[100];
+
+    test_write(f->ctx, f->blk, 0, 512, 1);
+    test_read(f->ctx, f->blk, 0, sizeof(buf), buf);
+    test_simple(f->ctx, f->blk, TEST_FLUSH, 0, 0, 0);
+    test_simple(f->ctx, f->blk, TEST_DISCARD, 0, 4096, 0);
+    f->disk->fail_write = EIO;
+    g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, -EIO);
+
+    g_assert_cmpuint(stats->nr_ops[BLOCK_ACCT_WRITE], ==, 1);
+    g_assert_cmpuint(stats->nr_bytes[BLOCK_ACCT_WRITE], ==, 512);
+    g_assert_cmpuint(stats->nr_bytes[BLOCK_ACCT_READ], ==, 100);
+    g_assert_cmpuint(stats->nr_ops[BLOCK_ACCT_FLUSH], ==, 1);
+    g_assert_cmpuint(stats->nr_bytes[BLOCK_ACCT_UNMAP], ==, 4096);
+    g_assert_cmpuint(stats->failed_ops[BLOCK_ACCT_WRITE], ==, 1);
+}
+
+static void test_histogram_bins(Fixture *f, gconstpointer data)
+{
+    static const uint64_t bounds[] = { 10, 20, 30 };
+    static const uint64_t unsorted[] = { 10, 10 };
+    BlockAcctStats *stats = blk_stats(f->blk);
+    uint64_t *bins;
+
+    g_assert_false(block_latency_histogram_set(stats, BLOCK_ACCT_READ,
+                                               unsorted, 2));
+    g_assert_true(block_latency_histogram_set(stats, BLOCK_ACCT_READ, bounds,
+                                              3));
+    for (int64_t ns = 0; ns < 50; ns += 5) {
+        block_acct_done(stats, BLOCK_ACCT_READ, 1, 100, 100 + ns, 0);
+    }
+    bins = stats->histogram[BLOCK_ACCT_READ].bins;
+    g_assert_cmpuint(bins[0], ==, 2);   /* 0, 5 */
+    g_assert_cmpuint(bins[1], ==, 2);   /* 10, 15 */
+    g_assert_cmpuint(bins[2], ==, 2);   /* 20, 25 */
+    g_assert_cmpuint(bins[3], ==, 4);   /* 30 and more */
+}
+
+static void test_no_node_is_no_medium(Fixture *f, gconstpointer data)
+{
+    BlockBackend *empty = blk_new(0, BLK_PERM_ALL);
+
+    g_assert_cmpint(test_write(f->ctx, empty, 0, 512, 1), ==, -ENOMEDIUM);
+    test_backend_free(f->ctx, empty);
+}
+
+static void test_names_are_one_name_space(Fixture *f, gconstpointer data)
+{
+    BlockBackend *blk = blk_new(0, BLK_PERM_ALL);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(blk_set_name(blk, "disk", &err));
+    g_assert_cmpstr(err->message, ==,
+                    "Device name 'disk' conflicts with an existing node name");
+    g_clear_error(&err);
+    g_assert_false(blk_set_name(blk, "1st", &err));
+    g_assert_cmpstr(err->message, ==, "Invalid device name '1st'");
+    g_clear_error(&err);
+    g_assert_true(blk_set_name(blk, "drive0", NULL));
+    g_assert_true(blk_by_name("drive0") == blk);
+    g_assert_false(blk_set_name(f->blk, "drive0", &err));
+    g_assert_cmpstr(err->message, ==, "Device with id 'drive0' already exists");
+    g_clear_error(&err);
+    g_assert_false(bdrv_name_is_free("drive0", &err));
+    g_assert_cmpstr(err->message, ==,
+                    "node-name=drive0 is conflicting with a device id");
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_named_backends_come_first(Fixture *f, gconstpointer data)
+{
+    BlockBackend *named = blk_new(0, BLK_PERM_ALL);
+
+    blk_set_name(named, "drive0", NULL);
+    g_assert_true(blk_next(NULL) == named);
+    g_assert_true(blk_next(named) == f->blk);
+    g_assert_null(blk_next(f->blk));
+    test_backend_free(f->ctx, named);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*func)(Fixture *f, gconstpointer data);
+    } tests[] = {
+        { "/backend/gate/holds", test_gate_holds_requests },
+        { "/backend/gate/flush", test_flush_passes_closed_gate },
+        { "/backend/gate/order", test_gate_keeps_order },
+        { "/backend/gate/cancel", test_owner_takes_its_requests_back },
+        { "/backend/drain/waits", test_drain_waits_for_what_is_in_flight },
+        { "/backend/drain/gate", test_drain_does_not_wait_for_the_gate },
+        { "/backend/statistics", test_statistics },
+        { "/backend/histogram", test_histogram_bins },
+        { "/backend/no-medium", test_no_node_is_no_medium },
+        { "/backend/names", test_names_are_one_name_space },
+        { "/backend/next", test_named_backends_come_first },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+        g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
+                   teardown);
+    }
+    return g_test_run();
+}
