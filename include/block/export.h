@@ -27,6 +27,8 @@ typedef struct BlockExportDriver {
     void (*request_shutdown)(BlockExport *exp);
     /* The last reference is gone. */
     void coroutine_fn (*destroy)(BlockExport *exp);
+    /* The length of exp->blk has changed.  Default: nothing. */
+    void (*resized)(BlockExport *exp);
 } BlockExportDriver;
 
 struct BlockExport {
@@ -34,6 +36,10 @@ struct BlockExport {
     char *id;
     BlockBackend *blk;
     bool guest;                 /* waits while the run state says so */
+    bool gated;                 /* it does so now: its gate is closed */
+    bool drive_blk;             /* @blk is a drive's own */
+    bool writethrough;
+    uint64_t drive_perm, drive_shared_perm;     /* the drive's before us */
     bool shutting_down;
     /* The user (monitor) holds one until the export is deleted. */
     unsigned refcnt;
@@ -47,6 +53,14 @@ void block_export_register(const BlockExportDriver *const *drivers);
 BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
                                               GError **errp);
 BlockExport *block_export_find(const char *id);
+/* All of them in order of creation; NULL begins and ends. */
+BlockExport *block_export_next(BlockExport *exp);
+
+/* block-export-del.  "export 'x' still in use", "Export 'x' is not found" */
+bool block_export_del(const char *id, BlockExportRemoveMode mode,
+                      GError **errp);
+/* query-block-exports */
+BlockExportInfoList *block_export_query(void);
 
 /* References may be dropped anywhere; destruction runs in a coroutine. */
 void block_export_ref(BlockExport *exp);
@@ -55,13 +69,24 @@ void block_export_unref(BlockExport *exp);
 /* Ask it to go; BLOCK_EXPORT_DELETED follows when it has gone. */
 void block_export_request_shutdown(BlockExport *exp);
 
-/* Shut down all of @type (or every type: BLOCK_EXPORT_TYPE__MAX), wait. */
+/*
+ * Shut down all of @type (or every type: BLOCK_EXPORT_TYPE__MAX), wait.  Do
+ * not hold the graph mutex.
+ */
 void coroutine_fn block_export_co_close_all(BlockExportType type);
+/* Wait until all that were asked to go have gone.  The same holds. */
+void coroutine_fn block_export_co_wait_deleted(void);
 
 /*
  * Run states hold guest exports: while the guest does not run their
  * requests wait at the gate.
  */
 void block_export_set_guests_running(bool running);
+/* Wait until nothing that guests asked for is in flight. */
+void coroutine_fn block_export_co_wait_guests_idle(void);
+
+/* The kinds there are, to be registered by the daemon; ended by NULL. */
+extern const BlockExportDriver *const block_export_drivers[];
+extern const BlockExportDriver block_export_nbd;
 
 #endif

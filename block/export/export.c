@@ -1,0 +1,415 @@
+/*
+ * Exports: the list, adding, removing
+ *
+ * An export lives as long as anybody holds a reference: the user until it is
+ * deleted, each client until it is gone.  What kind it is does not matter
+ * here.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/export.h"
+
+#include "block/graph.h"
+#include "qapi/qapi-events-block-export.h"
+#include "qom/object.h"
+#include "util/trace.h"
+
+typedef struct BlockExports {
+    TAILQ_HEAD(, BlockExport) list;
+    CoQueue deleted;            /* one has gone */
+    bool guests_stopped;
+} BlockExports;
+
+static const BlockExportDriver *const *export_drivers;
+
+static void block_exports_init(AioContext *ctx, void *data)
+{
+    BlockExports *s = data;
+
+    TAILQ_INIT(&s->list);
+    co_queue_init(&s->deleted);
+}
+
+static const AioLocal block_exports_key = {
+    .size = sizeof(BlockExports),
+    .init = block_exports_init,
+};
+
+static BlockExports *block_exports(void)
+{
+    return aio_local_get(aio_get_current(), &block_exports_key);
+}
+
+void block_export_register(const BlockExportDriver *const *drivers)
+{
+    export_drivers = drivers;
+}
+
+static const BlockExportDriver *block_export_driver(BlockExportType type)
+{
+    const BlockExportDriver *const *drv;
+
+    for (drv = export_drivers; drv && *drv; drv++) {
+        if ((*drv)->type == type) {
+            return *drv;
+        }
+    }
+    return NULL;
+}
+
+BlockExport *block_export_next(BlockExport *exp)
+{
+    return exp ? TAILQ_NEXT(exp, next) : TAILQ_FIRST(&block_exports()->list);
+}
+
+BlockExport *block_export_find(const char *id)
+{
+    BlockExport *exp = NULL;
+
+    while ((exp = block_export_next(exp))) {
+        if (strcmp(exp->id, id) == 0) {
+            return exp;
+        }
+    }
+    return NULL;
+}
+
+/* The gate of guests */
+
+static void block_export_gate(BlockExport *exp, bool close)
+{
+    if (close && !exp->gated) {
+        blk_gate_close(exp->blk);
+    } else if (!close && exp->gated) {
+        blk_gate_open(exp->blk);
+    }
+    exp->gated = close;
+}
+
+void block_export_set_guests_running(bool running)
+{
+    BlockExport *exp = NULL;
+
+    block_exports()->guests_stopped = !running;
+    while ((exp = block_export_next(exp))) {
+        if (exp->guest && !exp->shutting_down) {
+            block_export_gate(exp, !running);
+        }
+    }
+}
+
+void coroutine_fn block_export_co_wait_guests_idle(void)
+{
+    BlockExport *exp;
+
+restart:
+    for (exp = block_export_next(NULL); exp; exp = block_export_next(exp)) {
+        if (exp->guest && exp->blk && blk_in_flight(exp->blk) > 0) {
+            /* The list may be another one after the wait. */
+            block_export_ref(exp);
+            blk_co_wait_idle(exp->blk);
+            block_export_unref(exp);
+            goto restart;
+        }
+    }
+}
+
+/* The BlockBackend of an export */
+
+static BlockBackend *drive_of_root(BlockDriverState *bs)
+{
+    BlockBackend *blk = NULL;
+
+    while ((blk = blk_next(blk))) {
+        if (*blk_name(blk) && blk_bs(blk) == bs) {
+            return blk;
+        }
+    }
+    return NULL;
+}
+
+static bool drive_is_for_guest(const BlockBackend *blk)
+{
+    const char *legacy_if = blk ? blk_interface(blk) : NULL;
+
+    return legacy_if && *legacy_if && strcmp(legacy_if, "none") != 0;
+}
+
+static void block_export_resized(void *opaque)
+{
+    BlockExport *exp = NULL;
+
+    while ((exp = block_export_next(exp))) {
+        if (exp->blk == opaque && exp->drv->resized) {
+            exp->drv->resized(exp);
+        }
+    }
+}
+
+/*
+ * A guest has its drive's own backend, so that the drive's throttling and
+ * statistics are the guest's; everybody else has one per export.
+ */
+static bool coroutine_fn block_export_co_attach(BlockExport *exp,
+                                                BlockDriverState *bs,
+                                                bool writable, GError **errp)
+{
+    uint64_t perm = BLK_PERM_CONSISTENT_READ | (writable ? BLK_PERM_WRITE : 0);
+    BlockBackend *drive = drive_of_root(bs);
+
+    exp->guest |= drive_is_for_guest(drive);
+    if (exp->guest && drive) {
+        blk_get_perm(drive, &exp->drive_perm, &exp->drive_shared_perm);
+        if (!blk_set_perm(drive, exp->drive_perm | perm,
+                          exp->drive_shared_perm, errp)) {
+            return false;
+        }
+        blk_ref(drive);
+        exp->blk = drive;
+        exp->drive_blk = true;
+    } else {
+        exp->blk = blk_new(perm, BLK_PERM_ALL);
+        if (!blk_co_insert_bs(exp->blk, bs, errp)) {
+            return false;
+        }
+        blk_set_user(exp->blk, exp->id);
+    }
+    blk_set_resize_cb(exp->blk, block_export_resized, exp->blk);
+    return true;
+}
+
+/* Leave the drive as it was, unless another export of it is still there. */
+static void block_export_leave_drive(BlockExport *exp)
+{
+    BlockExport *other = NULL;
+
+    while ((other = block_export_next(other))) {
+        if (other != exp && other->blk == exp->blk) {
+            other->drive_perm = exp->drive_perm;
+            other->drive_shared_perm = exp->drive_shared_perm;
+            return;
+        }
+    }
+    blk_set_resize_cb(exp->blk, NULL, NULL);
+    blk_set_perm(exp->blk, exp->drive_perm, exp->drive_shared_perm, NULL);
+}
+
+/* Adding */
+
+static bool block_export_check_options(const BlockExportOptions *options,
+                                       GError **errp)
+{
+    if (!bdrv_name_is_wellformed(options->id)) {
+        error_setg(errp, "Invalid block export id '%s'", options->id);
+        return false;
+    }
+    if (block_export_find(options->id)) {
+        error_setg(errp, "Block export id '%s' is already in use",
+                   options->id);
+        return false;
+    }
+    if (!block_export_driver(options->type)) {
+        error_setg(errp,
+                   "No driver found for the requested export type '%s'",
+                   BlockExportType_str(options->type));
+        return false;
+    }
+    if (options->iothread && !object_lookup(options->iothread)) {
+        error_setg(errp, "iothread \"%s\" not found", options->iothread);
+        return false;
+    }
+    return true;
+}
+
+/* The memory and the backend of @exp, which may be half-made. */
+static void coroutine_fn block_export_co_free(BlockExport *exp)
+{
+    if (exp->blk) {
+        block_export_gate(exp, false);
+        if (exp->drive_blk) {
+            block_export_leave_drive(exp);
+        } else {
+            blk_set_resize_cb(exp->blk, NULL, NULL);
+        }
+        blk_co_unref(exp->blk);
+    }
+    g_free(exp->id);
+    g_free(exp);
+}
+
+BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
+                                              GError **errp)
+{
+    bool writable = options->has_writable && options->writable;
+    const BlockExportDriver *drv;
+    BlockDriverState *bs;
+    BlockExport *exp;
+
+    if (!block_export_check_options(options, errp)) {
+        return NULL;
+    }
+    bs = bdrv_lookup(options->node_name, errp);
+    if (!bs) {
+        return NULL;
+    }
+    if (writable && bdrv_is_read_only(bs)) {
+        error_setg(errp, "Cannot export read-only node as writable");
+        return NULL;
+    }
+
+    drv = block_export_driver(options->type);
+    g_assert(drv->instance_size >= sizeof(BlockExport));
+    exp = g_malloc0(drv->instance_size);
+    exp->drv = drv;
+    exp->id = g_strdup(options->id);
+    exp->refcnt = 1;
+    exp->user_owned = true;
+    exp->guest = options->has_guest && options->guest;
+    exp->writethrough = options->has_writethrough && options->writethrough;
+    if (!block_export_co_attach(exp, bs, writable, errp) ||
+        !drv->create(exp, options, errp)) {
+        block_export_co_free(exp);
+        return NULL;
+    }
+
+    TAILQ_INSERT_TAIL(&block_exports()->list, exp, next);
+    if (exp->guest && block_exports()->guests_stopped) {
+        block_export_gate(exp, true);
+    }
+    trace_event(block_export_add, "id %s node %s", exp->id,
+                options->node_name);
+    return exp;
+}
+
+/* Going */
+
+static void coroutine_fn block_export_delete_entry(void *opaque)
+{
+    BlockExport *exp = opaque;
+    BlockExports *s = block_exports();
+    g_autofree char *id = g_strdup(exp->id);
+
+    {
+        GRAPH_COMMAND_GUARD();
+
+        exp->drv->destroy(exp);
+        TAILQ_REMOVE(&s->list, exp, next);
+        block_export_co_free(exp);
+    }
+    trace_event(block_export_deleted, "id %s", id);
+    qapi_event_send_block_export_deleted(id);
+    co_queue_restart_all(&s->deleted);
+}
+
+static void block_export_delete_bh(void *opaque)
+{
+    coroutine_start(block_export_delete_entry, opaque);
+}
+
+void block_export_ref(BlockExport *exp)
+{
+    g_assert(exp->refcnt > 0);
+    exp->refcnt++;
+}
+
+void block_export_unref(BlockExport *exp)
+{
+    g_assert(exp->refcnt > 0);
+    if (--exp->refcnt == 0) {
+        aio_bh_schedule_oneshot(blk_get_aio_context(exp->blk),
+                                block_export_delete_bh, exp);
+    }
+}
+
+void block_export_request_shutdown(BlockExport *exp)
+{
+    if (exp->shutting_down) {
+        return;
+    }
+    exp->shutting_down = true;
+
+    /* It may lose its last client in here. */
+    block_export_ref(exp);
+    exp->drv->request_shutdown(exp);
+    if (exp->user_owned) {
+        exp->user_owned = false;
+        block_export_unref(exp);
+    }
+    block_export_unref(exp);
+}
+
+bool block_export_del(const char *id, BlockExportRemoveMode mode,
+                      GError **errp)
+{
+    BlockExport *exp = block_export_find(id);
+
+    if (!exp) {
+        error_setg(errp, "Export '%s' is not found", id);
+        return false;
+    }
+    if (exp->shutting_down) {
+        error_setg(errp, "Export '%s' is already shutting down", id);
+        return false;
+    }
+    if (mode == BLOCK_EXPORT_REMOVE_MODE_SAFE && exp->refcnt > 1) {
+        error_setg(errp, "export '%s' still in use", id);
+        return false;
+    }
+    block_export_request_shutdown(exp);
+    return true;
+}
+
+static bool block_exports_shutting_down(void)
+{
+    BlockExport *exp = NULL;
+
+    while ((exp = block_export_next(exp))) {
+        if (exp->shutting_down) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void coroutine_fn block_export_co_wait_deleted(void)
+{
+    while (block_exports_shutting_down()) {
+        co_queue_wait(&block_exports()->deleted);
+    }
+}
+
+void coroutine_fn block_export_co_close_all(BlockExportType type)
+{
+    BlockExport *exp = NULL;
+
+    while ((exp = block_export_next(exp))) {
+        if (type == BLOCK_EXPORT_TYPE__MAX || exp->drv->type == type) {
+            block_export_request_shutdown(exp);
+        }
+    }
+    block_export_co_wait_deleted();
+}
+
+/* Information */
+
+BlockExportInfoList *block_export_query(void)
+{
+    BlockExportInfoList *head = NULL, **tail = &head;
+    BlockExport *exp = NULL;
+
+    while ((exp = block_export_next(exp))) {
+        BlockExportInfo *info = g_new0(BlockExportInfo, 1);
+        BlockDriverState *bs = blk_bs(exp->blk);
+
+        info->id = g_strdup(exp->id);
+        info->type = exp->drv->type;
+        info->node_name = g_strdup(bs ? bdrv_node_name(bs) : "");
+        info->shutting_down = exp->shutting_down;
+        *tail = g_new0(BlockExportInfoList, 1);
+        (*tail)->value = info;
+        tail = &(*tail)->next;
+    }
+    return head;
+}
