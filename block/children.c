@@ -32,7 +32,9 @@ static void set_well_known(BlockDriverState *parent, BdrvChild *child,
 {
     if (child->role & BDRV_CHILD_COW) {
         parent->backing = value;
-    } else if (!strcmp(child->name, "file")) {
+    } else if (!strcmp(child->name, "file") ||
+               (parent->drv->is_filter &&
+                (child->role & BDRV_CHILD_PRIMARY))) {
         parent->file = value;
     }
 }

@@ -62,6 +62,17 @@ int coroutine_fn bdrv_co_refresh_length(BlockDriverState *bs)
     return 0;
 }
 
+int64_t coroutine_fn bdrv_co_allocated_size(BlockDriverState *bs)
+{
+    while (!bs->drv->bdrv_co_allocated_size) {
+        if (!bs->file) {
+            return -ENOTSUP;
+        }
+        bs = bs->file->bs;
+    }
+    return bs->drv->bdrv_co_allocated_size(bs);
+}
+
 /* Resize */
 
 static bool coroutine_fn truncate_driver(BlockDriverState *bs, int64_t offset,

@@ -58,6 +58,9 @@ int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);
 /* The length as last known; any context. */
 int64_t bdrv_getlength_cached(const BlockDriverState *bs);
 
+/* Bytes that @bs takes up in storage, or -errno. */
+int64_t coroutine_fn bdrv_co_allocated_size(BlockDriverState *bs);
+
 /* Memory that is aligned for requests to @bs; free with g_aligned_free. */
 void *bdrv_blockalign(BlockDriverState *bs, size_t bytes);
 
