@@ -26,6 +26,7 @@ LAYERS = {
 
 # Public headers that folders below block/ implement
 HEADERS = {
+    'block/blkdebug.h': 'block/drivers',
     'block/drivers.h': 'block/drivers',
     'block/export.h': 'block/export',
     'block/nbd-server.h': 'block/export',
