@@ -54,8 +54,7 @@ typedef struct FileHandle {
     /* Private: see util/file-inline.c */
     bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     int64_t write_retry_ns;     /* no inline write before */
-    int64_t write_backoff_ns;
-    unsigned write_skipped;
+    int64_t write_backoff_ns;   /* how long to stay away the next time */
 } FileHandle;
 
 /*
