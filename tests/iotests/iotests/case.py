@@ -95,11 +95,11 @@ class DaemonTestCase(unittest.TestCase):
 
     # Daemons
 
-    def start_daemon(self, *args, binary=None, monitor=True, prefix=()):
+    def start_daemon(self, *args, binary=None, monitors=1, prefix=()):
         """Start the daemon under test with @args; checked after the test"""
         directory = self.scratch / f'daemon{len(self.daemons)}'
         directory.mkdir()
-        daemon = Daemon(directory, args, binary or self.binary, monitor,
+        daemon = Daemon(directory, args, binary or self.binary, monitors,
                         prefix)
         daemon.checked = False
         self.daemons.append(daemon)
@@ -119,7 +119,7 @@ class DaemonTestCase(unittest.TestCase):
 
     def run_daemon(self, *args, status=0, **kwargs):
         """Run the daemon to its end, which must have @status; its output"""
-        daemon = self.start_daemon(*args, monitor=False, **kwargs)
+        daemon = self.start_daemon(*args, monitors=0, **kwargs)
         daemon.checked = True
         self.assertEqual(daemon.wait(), status, daemon.log())
         self.assertEqual(daemon.findings(), '')
@@ -198,13 +198,17 @@ class DaemonTestCase(unittest.TestCase):
     # The usual daemon: one export of one file on one unix socket
 
     def start_export(self, path, *args, export='disk', writable=True,
-                     driver='file', options='', **kwargs):
-        """Serve @path as @export on socket_path(); node-name is "node" """
+                     options='', server='', **kwargs):
+        """Serve @path as @export on socket_path(); node-name is "node"
+
+        @options are more of the file node's, @server of the NBD server's.
+        """
         return self.start_daemon(
             '--blockdev', f'driver=file,node-name=file,filename={path}'
                           f'{options}',
             '--blockdev', 'driver=raw,node-name=node,file=file',
-            '--nbd-server', f'addr.type=unix,addr.path={self.socket_path()}',
+            '--nbd-server', f'addr.type=unix,addr.path={self.socket_path()}'
+                            f'{server}',
             '--export', f'type=nbd,id=export,node-name=node,name={export},'
                         f'writable={"on" if writable else "off"}',
             *args, **kwargs)

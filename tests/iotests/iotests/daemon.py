@@ -40,32 +40,39 @@ def find_binary(name):
 
 
 class Daemon:
-    """One process, with a monitor unless @monitor is False"""
+    """One process with @monitors sockets for QMP
 
-    def __init__(self, directory, args, name=OURS, monitor=True, prefix=()):
+    A socket chardev serves one peer at a time, as in QEMU: whoever wants
+    several sessions at once needs several monitors.
+    """
+
+    def __init__(self, directory, args, name=OURS, monitors=1, prefix=()):
         self.name = name
         self.directory = Path(directory)
-        self.monitor_path = str(self.directory / 'qmp.sock')
         self.log_path = self.directory / 'stderr'
         self.qmp = None
         self.sessions = []
         command = [*prefix, find_binary(name)]
-        if monitor:
-            command += self.monitor_args()
+        for number in range(monitors):
+            command += self.monitor_args(number)
         self.command = [*command, *map(str, args)]
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env={**os.environ, **SANITIZER_ENV})
-        if monitor:
+        if monitors:
             self.connect_first()
 
-    def monitor_args(self):
+    def monitor_path(self, number=0):
+        return str(self.directory / f'qmp{number}.sock')
+
+    def monitor_args(self, number):
         peer = find_binary(self.name).endswith(PEER)
         mon = '--monitor' if peer else '-mon'
-        return ['--chardev', f'socket,id=qmp0,path={self.monitor_path},'
+        path = self.monitor_path(number)
+        return ['--chardev', f'socket,id=qmp{number},path={path},'
                              'server=on,wait=off',
-                mon, 'chardev=qmp0,mode=control']
+                mon, f'chardev=qmp{number},mode=control']
 
     @property
     def pid(self):
@@ -91,9 +98,9 @@ class Daemon:
                     raise
             time.sleep(0.005)
 
-    def connect(self, **kwargs):
-        """One more monitor session"""
-        session = QmpSession(self.monitor_path, **kwargs)
+    def connect(self, number=0, **kwargs):
+        """A session on monitor @number"""
+        session = QmpSession(self.monitor_path(number), **kwargs)
         self.sessions.append(session)
         return session
 

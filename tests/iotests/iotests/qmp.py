@@ -59,7 +59,10 @@ class QmpSession:
         deadline = time.monotonic() + (timeout or DEADLINE)
         while b'\n' not in self.buffer:
             self.sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            data = self.sock.recv(1 << 20)
+            try:
+                data = self.sock.recv(1 << 20)
+            except ConnectionResetError:
+                data = b''
             if not data:
                 return None
             self.buffer += data
