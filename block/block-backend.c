@@ -223,6 +223,18 @@ BlockBackend *blk_by_name(const char *id)
     return NULL;
 }
 
+const char *bdrv_device_name(const BlockDriverState *bs)
+{
+    BlockBackend *blk;
+
+    TAILQ_FOREACH(blk, &bs->graph->backends, link) {
+        if (*blk->name && blk->root->bs == bs) {
+            return blk->name;
+        }
+    }
+    return NULL;
+}
+
 static BlockBackend *next_of_kind(BlockBackend *blk, bool named)
 {
     while (blk && (*blk->name != '\0') != named) {

@@ -14,6 +14,7 @@ const BlockDriver *const bdrv_drivers[] = {
     &bdrv_file,
     &bdrv_host_device,
     &bdrv_null_co,
+    &bdrv_quorum,
     &bdrv_raw,
     &bdrv_throttle,
     NULL

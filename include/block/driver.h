@@ -147,6 +147,14 @@ struct BlockDriver {
      */
     void (*bdrv_cancel_in_flight)(BlockDriverState *bs);
 
+    /*
+     * For a node that only forwards: the same write, write-zeroes or discard
+     * failed on all of its sibling's disks with @ret, whatever became of the
+     * forward: the peer is no longer a copy.
+     */
+    void (*bdrv_sibling_failed)(BlockDriverState *bs, int64_t offset,
+                                int64_t bytes, int ret);
+
     /* Graph */
 
     /*
@@ -258,6 +266,11 @@ struct BlockDriverState {
     char node_name[32];
     BlockdevOptions *options;   /* as opened; replaced by reopen */
     bool probed;                /* raw because nothing else matched */
+    /*
+     * Only forwards writes to a peer, keeps its errors to itself and cannot be
+     * read: a parent that votes does not count it.  Set by open.
+     */
+    bool forward_only;
     BdrvRequestFlags supported_write_flags;
     BdrvRequestFlags supported_zero_flags;
 

@@ -53,6 +53,8 @@ void bdrv_foreach_node(void (*cb)(BlockDriverState *bs, void *opaque),
 
 /* "node-name", or for a generated one "#block123". */
 const char *bdrv_node_name(const BlockDriverState *bs);
+/* The id of the drive whose root is @bs, or NULL. */
+const char *bdrv_device_name(const BlockDriverState *bs);
 /* As shown to users in "file"; never NULL; g_free. */
 char *bdrv_filename(BlockDriverState *bs);
 bool bdrv_is_read_only(const BlockDriverState *bs);

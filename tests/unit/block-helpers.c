@@ -68,6 +68,9 @@ static int coroutine_fn disk_preadv(BlockDriverState *bs, int64_t offset,
     disk->reads++;
     disk->max_bytes = MAX(disk->max_bytes, bytes);
     hold(disk);
+    if (disk->fail_read) {
+        return -disk->fail_read;
+    }
     iov_from_buf(qiov, 0, disk->data + offset, bytes);
     return 0;
 }
@@ -125,8 +128,12 @@ static int coroutine_fn disk_flush(BlockDriverState *bs)
 
 static void disk_cancel(BlockDriverState *bs)
 {
-    ((TestDisk *)bs->opaque)->cancelled++;
-    test_disk_release(bs);
+    TestDisk *disk = bs->opaque;
+
+    disk->cancelled++;
+    if (!disk->ignore_cancel) {
+        test_disk_release(bs);
+    }
 }
 
 const BlockDriver test_disk_driver = {

@@ -21,8 +21,10 @@ typedef struct TestDisk {
     uint8_t data[TEST_DISK_SIZE];
 
     /* Behaviour, set by the test */
-    int fail_write;             /* 0 or the errno of every write */
+    int fail_read;              /* 0 or the errno of every read */
+    int fail_write;
     int fail_flush;
+    bool ignore_cancel;
     bool hold;                  /* requests wait for test_disk_release() */
     CoQueue held;
     BlockLimits limits;         /* request_alignment 0: default */
