@@ -238,9 +238,13 @@ AioContext *aio_context_new(AioVirtualClock *clock, GError **errp)
 
 static void run_pending(AioContext *ctx)
 {
-    while (aio_bh_run(ctx) | run_turn_end(ctx)) {
-        /* What runs may schedule more. */
-    }
+    bool progress;
+
+    /* What runs may schedule more. */
+    do {
+        progress = aio_bh_run(ctx);
+        progress |= run_turn_end(ctx);
+    } while (progress);
 }
 
 void aio_context_free(AioContext *ctx)
