@@ -115,3 +115,19 @@ bool bool_parse(const char *text, bool *val)
     }
     return false;
 }
+
+char *size_format(uint64_t bytes)
+{
+    static const char *const units[] = {
+        "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
+    };
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    /* 999.5 would be printed as 1e+03. */
+    while (value >= 999.5 && unit < ARRAY_SIZE(units) - 1) {
+        value /= 1024;
+        unit++;
+    }
+    return g_strdup_printf("%0.3g %sB", value, units[unit]);
+}

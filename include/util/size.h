@@ -24,4 +24,7 @@ bool uint64_parse(const char *text, uint64_t *val);
 /* on, yes, true, y and their opposites. */
 bool bool_parse(const char *text, bool *val);
 
+/* "1.5 GiB": three digits, for people.  To be freed. */
+char *size_format(uint64_t bytes);
+
 #endif
