@@ -182,6 +182,9 @@ struct BlockDriver {
     bool coroutine_fn (*bdrv_co_del_child)(BlockDriverState *bs,
                                            BdrvChild *child, GError **errp);
 
+    /* The layers of a COLO secondary, where the driver has them. */
+    const struct ColoLayersOps *colo_layers;
+
     /* Information */
 
     /* The name shown in "file", e.g. "nbd://host/x"; g_free.  Default: none. */
