@@ -85,18 +85,24 @@ static void throttle_refresh_limits(BlockDriverState *bs)
     bs->bl.request_alignment = 1;
 }
 
-static void throttle_drain_begin(BlockDriverState *bs)
+/* A node whose open failed is drained, too. */
+static void throttle_set_bypass(BlockDriverState *bs, bool bypass)
 {
     ThrottleNode *s = bs->opaque;
 
-    throttle_member_set_bypass(s->tgm, true);
+    if (s->tgm) {
+        throttle_member_set_bypass(s->tgm, bypass);
+    }
+}
+
+static void throttle_drain_begin(BlockDriverState *bs)
+{
+    throttle_set_bypass(bs, true);
 }
 
 static void throttle_drain_end(BlockDriverState *bs)
 {
-    ThrottleNode *s = bs->opaque;
-
-    throttle_member_set_bypass(s->tgm, false);
+    throttle_set_bypass(bs, false);
 }
 
 static bool coroutine_fn throttle_co_reopen_prepare(BDRVReopenState *state,
