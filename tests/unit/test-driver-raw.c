@@ -1,0 +1,204 @@
+/*
+ * raw: all of a disk or a part of it
+ *
+ * The disk below is one in memory, of 64 KiB.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+
+#include "block/drivers.h"
+#include "driver-helpers.h"
+
+#define DISK "{'driver': 'null-co', 'discard': 'unmap'}"
+
+typedef struct Fixture {
+    AioContext *ctx;
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer unused)
+{
+    static const BlockDriver *const drivers[] = {
+        &test_disk_driver, &bdrv_raw, NULL
+    };
+
+    bdrv_register_drivers(drivers);
+    f->ctx = aio_context_new(NULL, NULL);
+}
+
+static void teardown(Fixture *f, gconstpointer unused)
+{
+    test_block_end(f->ctx);
+}
+
+static void test_whole(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'file': " DISK "}");
+    TestDisk *disk = test_disk(blk_bs(blk));
+
+    g_assert_cmpint(length_of(blk), ==, TEST_DISK_SIZE);
+    g_assert_cmpint(test_write(f->ctx, blk, 100, 1000, 0x5a), ==, 0);
+    g_assert_cmphex(disk->data[99], ==, 0);
+    g_assert_cmphex(disk->data[100], ==, 0x5a);
+    g_assert_cmphex(disk->data[1099], ==, 0x5a);
+    g_assert_true(reads_as(f->ctx, blk, 100, 1000, 0x5a));
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_part(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'offset': 1000, 'size': 2000, "
+                                     "'discard': 'unmap', 'file': " DISK "}");
+    TestDisk *disk = test_disk(blk_bs(blk));
+    int64_t pnum;
+
+    g_assert_cmpint(length_of(blk), ==, 2000);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 2000, 0x5a), ==, 0);
+    g_assert_cmphex(disk->data[999], ==, 0);
+    g_assert_cmphex(disk->data[1000], ==, 0x5a);
+    g_assert_cmphex(disk->data[2999], ==, 0x5a);
+    g_assert_cmphex(disk->data[3000], ==, 0);
+
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_ZEROES, 10, 10, 0), ==, 0);
+    g_assert_cmphex(disk->data[1010], ==, 0);
+    g_assert_cmphex(disk->data[1020], ==, 0x5a);
+
+    g_assert_cmpint(test_write(f->ctx, blk, 1999, 2, 1), <, 0);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_DISCARD, 0, 2000, 0), ==, 0);
+    g_assert_cmpint(disk->discards, ==, 1);
+
+    g_assert_true(block_status(f->ctx, blk, 0, 2000, &pnum) &
+                  BDRV_BLOCK_DATA);
+    g_assert_cmpint(pnum, ==, 2000);
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_part_beyond_the_end(Fixture *f, gconstpointer unused)
+{
+    assert_open_error("Offset (70000) cannot be greater than size of the "
+                      "containing file (65536)", f->ctx,
+                      "{'driver': 'raw', 'offset': 70000, 'file': " DISK "}");
+    assert_open_error("The sum of offset (60000) and size (10000) has to be "
+                      "smaller or equal to the actual size of the containing "
+                      "file (65536)", f->ctx,
+                      "{'driver': 'raw', 'offset': 60000, 'size': 10000, "
+                      "'file': " DISK "}");
+    assert_open_error("Parameter 'offset' must not be negative", f->ctx,
+                      "{'driver': 'raw', 'offset': -1, 'file': " DISK "}");
+}
+
+static void test_fixed_size_is_not_resized(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'size': 2000, 'file': " DISK "}");
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(truncate_blk(f->ctx, blk, 3000, PREALLOC_MODE_OFF, &err));
+    g_assert_cmpstr(err->message, ==, "Cannot resize fixed-size raw disks");
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_reopen_moves_the_part(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'node-name': 'part', 'offset': 0, "
+                                     "'size': 512, 'file': " DISK "}");
+    TestDisk *disk = test_disk(blk_bs(blk));
+    g_autoptr(GError) err = NULL;
+
+    reopen_node(f->ctx, &err, "{'driver': 'raw', 'node-name': 'part', "
+                "'offset': 4096, 'size': 1024, 'file': " DISK "}");
+    g_assert_no_error(err);
+    g_assert_cmpint(length_of(blk), ==, 1024);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 1, 0x5a), ==, 0);
+    g_assert_cmphex(disk->data[4096], ==, 0x5a);
+
+    g_assert_false(reopen_node(f->ctx, NULL, "{'driver': 'raw', "
+                               "'node-name': 'part', 'offset': 70000, "
+                               "'file': " DISK "}"));
+    g_assert_cmpint(length_of(blk), ==, 1024);
+    test_backend_free(f->ctx, blk);
+}
+
+/* Probed: the first sector must not become another format's */
+
+static BlockBackend *open_probed(Fixture *f)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'file': " DISK "}");
+
+    blk_bs(blk)->probed = true;
+    return blk;
+}
+
+/* Write @text at @offset. */
+static int write_text(Fixture *f, BlockBackend *blk, int64_t offset,
+                      const char *text)
+{
+    int ret = 0;
+
+    for (size_t i = 0; text[i] && ret == 0; i++) {
+        ret = test_write(f->ctx, blk, offset + i, 1, text[i]);
+    }
+    return ret;
+}
+
+static void test_probed_refuses_a_header(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_probed(f);
+    TestDisk *disk = test_disk(blk_bs(blk));
+
+    /* In pieces as well as in one */
+    g_assert_cmpint(write_text(f, blk, 0, "QFI\xfb"), ==, -EPERM);
+    g_assert_cmpmem(disk->data, 4, "QFI", 4);
+    g_assert_cmpint(write_text(f, blk, 0, "KDMV"), ==, -EPERM);
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_probed_takes_other_data(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_probed(f);
+
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 4096, 0x5a), ==, 0);
+    g_assert_true(reads_as(f->ctx, blk, 0, 4096, 0x5a));
+    g_assert_cmpint(write_text(f, blk, 512, "QFI\xfb"), ==, 0);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_ZEROES, 0, 512, 0), ==, 0);
+    g_assert_true(reads_as(f->ctx, blk, 0, 512, 0));
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_unprobed_takes_a_header(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'file': " DISK "}");
+
+    g_assert_cmpint(write_text(f, blk, 0, "QFI\xfb"), ==, 0);
+    test_backend_free(f->ctx, blk);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*func)(Fixture *f, gconstpointer unused);
+    } tests[] = {
+        { "/driver/raw/whole", test_whole },
+        { "/driver/raw/part", test_part },
+        { "/driver/raw/part/beyond", test_part_beyond_the_end },
+        { "/driver/raw/part/resize", test_fixed_size_is_not_resized },
+        { "/driver/raw/part/reopen", test_reopen_moves_the_part },
+        { "/driver/raw/probed/header", test_probed_refuses_a_header },
+        { "/driver/raw/probed/data", test_probed_takes_other_data },
+        { "/driver/raw/explicit/header", test_unprobed_takes_a_header },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
+                   teardown);
+    }
+    return g_test_run();
+}
