@@ -9,6 +9,7 @@
 #include "util/file-engine.h"
 
 #include <glib/gstdio.h>
+#include <sys/resource.h>
 
 #define SECTOR 4096
 #define AREAS 32                /* one coroutine each */
@@ -335,6 +336,100 @@ static void test_error(gconstpointer param)
     fixture_close(&f);
 }
 
+/* Inline I/O does not even yield */
+
+static void coroutine_fn write_and_read_back(void *opaque)
+{
+    Fixture *f = opaque;
+    uint8_t *buf = alloc(SECTOR);
+
+    g_assert_cmpint(co_write(f, 0, buf, SECTOR, 0), ==, 0);
+    g_assert_cmpint(co_read(f, 0, buf, SECTOR), ==, 0);
+    g_assert_cmphex(buf[0], ==, 0xaa);
+    g_aligned_free(buf);
+    f->running--;
+}
+
+static void test_cached_data_comes_at_once(void)
+{
+    const Param param = { FILE_ENGINE_THREADS, INLINE };
+    Fixture f;
+
+    g_assert_true(fixture_open(&f, &param));
+    f.file.write_retry_ns = 0;
+    f.running++;
+    coroutine_start(write_and_read_back, &f);
+    if (f.file.no_nowait || f.file.write_retry_ns > 0) {
+        g_test_skip("a slow disk, or a file system without RWF_NOWAIT");
+        while (f.running > 0) {
+            aio_poll(f.ctx, true);
+        }
+    }
+    g_assert_cmpint(f.running, ==, 0);
+    fixture_close(&f);
+}
+
+static void test_slow_writes_go_to_the_engine(void)
+{
+    const Param param = { FILE_ENGINE_THREADS, INLINE };
+    Fixture f;
+
+    g_assert_true(fixture_open(&f, &param));
+    if (f.file.tmpfs) {
+        g_test_skip("tmpfs is never slow");
+    } else {
+        /* As after one that took long. */
+        f.file.write_retry_ns = INT64_MAX;
+        f.running++;
+        coroutine_start(write_and_read_back, &f);
+        g_assert_cmpint(f.running, ==, 1);
+        while (f.running > 0) {
+            aio_poll(f.ctx, true);
+        }
+    }
+    fixture_close(&f);
+}
+
+/* What the user reads when the kernel refuses an engine */
+
+static void check_refused(FileEngineKind kind, const char *text)
+{
+    g_autoptr(GError) err = NULL;
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    struct rlimit old, none;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = old;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    g_assert_null(file_engine_get(kind, &err));
+    setrlimit(RLIMIT_NOFILE, &old);
+
+    if (strstr(err->message, "not built")) {
+        g_test_skip(err->message);
+    } else {
+        g_assert_nonnull(strstr(err->message, text));
+    }
+    aio_context_free(ctx);
+}
+
+static void test_refusal_is_an_error(void)
+{
+    check_refused(FILE_ENGINE_IO_URING, "Cannot use aio=io_uring: the kernel "
+                  "refuses to create a ring: ");
+    check_refused(FILE_ENGINE_NATIVE, "Cannot use aio=native: ");
+}
+
+static void test_one_engine_per_context(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    FileEngine *engine = file_engine_get(FILE_ENGINE_THREADS, NULL);
+
+    g_assert_true(file_engine_get(FILE_ENGINE_THREADS, NULL) == engine);
+    g_assert_cmpint(file_engine_kind(engine), ==, FILE_ENGINE_THREADS);
+    aio_context_free(ctx);
+}
+
 static void add_tests(const Param *param)
 {
     static const char *const modes[] = { "buffered", "inline", "direct" };
@@ -369,5 +464,11 @@ int main(int argc, char **argv)
         params[i].mode = (Mode)(i % N_MODES);
         add_tests(&params[i]);
     }
+    g_test_add_func("/file-engine/inline/cached",
+                    test_cached_data_comes_at_once);
+    g_test_add_func("/file-engine/inline/slow",
+                    test_slow_writes_go_to_the_engine);
+    g_test_add_func("/file-engine/get/refused", test_refusal_is_an_error);
+    g_test_add_func("/file-engine/get/once", test_one_engine_per_context);
     return g_test_run();
 }
