@@ -264,8 +264,8 @@ static void test_plain_text_is_refused(Fixture *f, gconstpointer data)
     take_creds(f);
     coroutine_start(end_handshake, &f->server);
     g_assert_cmpint(io_channel_writev(f->client.plain,
-                                      &(struct iovec){ (void *)"HELP", 4 },
-                                      1), ==, 4);
+                                      &(struct iovec){ (void *)"GET / \r\n", 8 },
+                                      1), ==, 8);
     poll_until(&f->server.done);
     g_assert_null(f->server.tls);
     g_assert_true(g_str_has_prefix(f->server.err->message,
