@@ -151,10 +151,15 @@ void nbd_connection_flush(NBDConnection *conn)
         return;
     }
     aio_turn_end_disarm(&conn->tx_turn_end);
+
+    /* The end of the last reply wakes who frees @conn: not before we return */
+    conn->in_flight++;
     if (nbd_tx_step(conn)) {
         conn->tx_writer = true;
         coroutine_start(nbd_tx_writer_entry, conn);
     }
+    conn->in_flight--;
+    co_queue_next(&conn->slots);
 }
 
 void nbd_turn_end(void *opaque)
