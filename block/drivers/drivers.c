@@ -13,6 +13,7 @@ const BlockDriver *const bdrv_drivers[] = {
     &bdrv_blkdebug,
     &bdrv_file,
     &bdrv_host_device,
+    &bdrv_nbd,
     &bdrv_null_co,
     &bdrv_quorum,
     &bdrv_raw,

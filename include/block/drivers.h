@@ -18,6 +18,7 @@ extern const BlockDriver *const bdrv_drivers[];
 extern const BlockDriver bdrv_blkdebug;
 extern const BlockDriver bdrv_file;
 extern const BlockDriver bdrv_host_device;
+extern const BlockDriver bdrv_nbd;
 extern const BlockDriver bdrv_null_co;
 extern const BlockDriver bdrv_quorum;
 extern const BlockDriver bdrv_raw;

@@ -1,0 +1,579 @@
+/*
+ * The nbd driver: connections that come, go and come back
+ *
+ * Client and server share one event loop with a virtual clock, so that ten
+ * seconds of reconnect-delay take no time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+
+#include "block-helpers.h"
+#include "block/block-backend.h"
+#include "block/drivers.h"
+#include "io/yank.h"
+#include "nbd-fake-server.h"
+#include "nbd/protocol.h"
+
+#define SECOND NANOSECONDS_PER_SECOND
+
+typedef struct Fixture {
+    AioVirtualClock clock;
+    AioContext *ctx;
+    char *dir;
+    FakeServer *server;
+
+    /* Options */
+    int reconnect_delay;
+    int open_timeout;
+    bool read_only, auto_read_only;
+
+    BlockDriverState *bs;
+    BlockBackend *blk;
+    GError *err;
+    bool opened;                /* or failed to */
+} Fixture;
+
+/* Opening and closing */
+
+static void coroutine_fn open_entry(void *opaque)
+{
+    Fixture *f = opaque;
+    BlockdevOptions options = {
+        .driver = BLOCKDEV_DRIVER_NBD,
+        .node_name = (char *)"n0",
+        .has_read_only = true,
+        .read_only = f->read_only,
+        .has_auto_read_only = true,
+        .auto_read_only = f->auto_read_only,
+        .u.nbd = {
+            .server = &f->server->addr,
+            .has_reconnect_delay = true,
+            .reconnect_delay = f->reconnect_delay,
+            .has_open_timeout = true,
+            .open_timeout = f->open_timeout,
+        },
+    };
+
+    f->bs = bdrv_co_open(&options, &f->err);
+    if (f->bs) {
+        f->blk = blk_new(BLK_PERM_CONSISTENT_READ |
+                         (bdrv_is_read_only(f->bs) ? 0 : BLK_PERM_WRITE),
+                         BLK_PERM_ALL);
+        g_assert_true(blk_co_insert_bs(f->blk, f->bs, NULL));
+    }
+    f->opened = true;
+}
+
+static void coroutine_fn close_entry(void *opaque)
+{
+    Fixture *f = opaque;
+
+    blk_co_unref(f->blk);
+    bdrv_co_unref(f->bs);
+    f->bs = NULL;
+}
+
+static void open_node(Fixture *f)
+{
+    test_run(f->ctx, open_entry, f);
+    g_assert_no_error(f->err);
+}
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    static const BlockDriver *const drivers[] = { &bdrv_nbd, NULL };
+    g_autofree char *path = NULL;
+
+    f->dir = g_dir_make_tmp("test-nbd-XXXXXX", NULL);
+    path = g_build_filename(f->dir, "sock", NULL);
+    f->ctx = aio_context_new(&f->clock, NULL);
+    bdrv_register_drivers(drivers);
+    f->server = fake_server_new(f->ctx, path);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    if (f->bs) {
+        test_run(f->ctx, close_entry, f);
+    }
+    g_clear_error(&f->err);
+    fake_server_free(f->ctx, f->server);
+    test_settle(f->ctx);
+    g_assert_cmpint(coroutine_count(), ==, 0);
+    g_assert_cmpint(aio_next_deadline_ns(f->ctx), ==, -1);
+    aio_context_free(f->ctx);
+    rmdir(f->dir);
+    g_free(f->dir);
+}
+
+/* Time */
+
+/* Let @ns pass, each timer at its time. */
+static void pass(Fixture *f, int64_t ns)
+{
+    int64_t end = f->clock.now_ns + ns;
+
+    for (;;) {
+        int64_t next;
+
+        test_settle(f->ctx);
+        next = aio_next_deadline_ns(f->ctx);
+        if (next < 0 || next > end) {
+            break;
+        }
+        f->clock.now_ns = MAX(next, f->clock.now_ns);
+    }
+    f->clock.now_ns = end;
+    test_settle(f->ctx);
+}
+
+/* Requests */
+
+typedef struct Read {
+    Fixture *f;
+    uint32_t bytes;
+    int ret;
+    bool done;
+} Read;
+
+static void coroutine_fn read_entry(void *opaque)
+{
+    Read *r = opaque;
+    g_autofree uint8_t *buf = g_malloc(r->bytes);
+
+    r->ret = blk_co_pread(r->f->blk, 0, r->bytes, buf, 0);
+    r->done = true;
+}
+
+static Read *read_start(Fixture *f)
+{
+    Read *r = g_new0(Read, 1);
+
+    r->f = f;
+    r->bytes = 512;
+    coroutine_start(read_entry, r);
+    test_settle(f->ctx);
+    return r;
+}
+
+static int read_now(Fixture *f)
+{
+    g_autofree Read *r = read_start(f);
+
+    g_assert_true(r->done);
+    return r->ret;
+}
+
+/* Opening */
+
+static void test_open_takes_size_and_limits(Fixture *f, gconstpointer data)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *expected = NULL;
+
+    f->server->min_block = 4096;
+    f->server->opt_block = 8192;
+    f->server->max_block = 65536;
+    open_node(f);
+    g_assert_cmpint(bdrv_getlength_cached(f->bs), ==, 1 * MiB);
+    g_assert_cmpint(f->bs->bl.request_alignment, ==, 4096);
+    g_assert_cmpint(f->bs->bl.opt_transfer, ==, 8192);
+    g_assert_cmpint(f->bs->bl.max_transfer, ==, 65536);
+    name = bdrv_filename(f->bs);
+    expected = g_strdup_printf("nbd+unix://?socket=%s",
+                               f->server->addr.u.q_unix.path);
+    g_assert_cmpstr(name, ==, expected);
+}
+
+static void test_long_requests_are_split(Fixture *f, gconstpointer data)
+{
+    Read r = { .f = f, .bytes = 1 * MiB };
+
+    f->server->min_block = 1;
+    f->server->opt_block = 4096;
+    f->server->max_block = 100000;
+    open_node(f);
+    test_run(f->ctx, read_entry, &r);
+    g_assert_cmpint(r.ret, ==, 0);
+    g_assert_cmpint(f->server->requests, ==, 11);
+    g_assert_cmpint(f->server->longest, ==, 100000);
+}
+
+static void test_odd_size_is_served_whole(Fixture *f, gconstpointer data)
+{
+    Read r = { .f = f, .bytes = 1001 };
+
+    f->server->size = 1001;
+    open_node(f);
+    g_assert_cmpint(bdrv_getlength_cached(f->bs), ==, 1001);
+    test_run(f->ctx, read_entry, &r);
+    g_assert_cmpint(r.ret, ==, 0);
+    g_assert_cmpint(f->server->longest, ==, 1001);
+}
+
+static void test_read_only_export_needs_a_read_only_node(Fixture *f,
+                                                         gconstpointer data)
+{
+    f->server->flags |= NBD_FLAG_READ_ONLY;
+    test_run(f->ctx, open_entry, f);
+    g_assert_nonnull(f->err);
+    g_assert_nonnull(strstr(f->err->message, "request on write denied without "
+                            "write permission"));
+    g_clear_error(&f->err);
+
+    f->auto_read_only = true;
+    open_node(f);
+    g_assert_true(bdrv_is_read_only(f->bs));
+}
+
+static void test_open_without_server_fails_at_once(Fixture *f,
+                                                   gconstpointer data)
+{
+    fake_server_stop(f->server);
+    test_run(f->ctx, open_entry, f);
+    g_assert_nonnull(f->err);
+    g_assert_cmpint(f->clock.now_ns, ==, 0);
+}
+
+static void test_open_timeout_waits_for_the_server(Fixture *f,
+                                                   gconstpointer data)
+{
+    f->open_timeout = 5;
+    fake_server_stop(f->server);
+    coroutine_start(open_entry, f);
+    pass(f, 3 * SECOND);
+    g_assert_false(f->opened);
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 1 * SECOND);
+    g_assert_true(f->opened);
+    g_assert_no_error(f->err);
+}
+
+static void test_open_timeout_ends(Fixture *f, gconstpointer data)
+{
+    f->open_timeout = 5;
+    fake_server_stop(f->server);
+    coroutine_start(open_entry, f);
+    pass(f, 4900 * SCALE_MS);
+    g_assert_false(f->opened);
+    pass(f, 200 * SCALE_MS);
+    g_assert_true(f->opened);
+    g_assert_nonnull(f->err);
+    g_assert_nonnull(strstr(f->err->message, "No such file or directory"));
+}
+
+static void test_silent_server_has_a_deadline(Fixture *f, gconstpointer data)
+{
+    f->server->mood = GPOINTER_TO_INT(data);
+    coroutine_start(open_entry, f);
+    pass(f, 9 * SECOND);
+    g_assert_false(f->opened);
+    pass(f, 2 * SECOND);
+    g_assert_true(f->opened);
+    g_assert_nonnull(f->err);
+    g_assert_nonnull(strstr(f->err->message, "Connection timed out"));
+}
+
+/* Losing the connection */
+
+static void test_without_delay_requests_fail_at_once(Fixture *f,
+                                                     gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+
+    f->server->mood = FAKE_SILENT_REQUESTS;
+    open_node(f);
+    r = read_start(f);
+    g_assert_false(r->done);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+}
+
+static void test_without_delay_it_comes_back_too(Fixture *f,
+                                                 gconstpointer data)
+{
+    open_node(f);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 2 * SECOND);
+    g_assert_cmpint(read_now(f), ==, 0);
+}
+
+static void test_with_delay_requests_wait_and_are_repeated(Fixture *f,
+                                                           gconstpointer data)
+{
+    g_autofree Read *before = NULL;
+    g_autofree Read *after = NULL;
+
+    f->reconnect_delay = 10;
+    f->server->mood = FAKE_SILENT_REQUESTS;
+    open_node(f);
+    before = read_start(f);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    after = read_start(f);
+    pass(f, 5 * SECOND);
+    g_assert_false(before->done);
+    g_assert_false(after->done);
+
+    f->server->mood = FAKE_SERVES;
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 1 * SECOND);
+    g_assert_true(before->done);
+    g_assert_true(after->done);
+    g_assert_cmpint(before->ret, ==, 0);
+    g_assert_cmpint(after->ret, ==, 0);
+}
+
+static void test_after_the_delay_requests_fail(Fixture *f, gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+
+    f->reconnect_delay = 10;
+    open_node(f);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    r = read_start(f);
+    pass(f, 9900 * SCALE_MS);
+    g_assert_false(r->done);
+    pass(f, 200 * SCALE_MS);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 17 * SECOND);
+    g_assert_cmpint(read_now(f), ==, 0);
+}
+
+static void test_attempts_back_off(Fixture *f, gconstpointer data)
+{
+    open_node(f);
+    f->server->mood = FAKE_HANGS_UP;
+    fake_server_stop(f->server);
+    fake_server_restart(f->ctx, f->server);
+    f->server->accepted = 0;
+    pass(f, 1000 * SECOND);
+    g_assert_cmpint(f->server->accepted, >=, 55);
+    g_assert_cmpint(f->server->accepted, <=, 70);
+}
+
+static void test_changed_export_is_refused(Fixture *f, gconstpointer data)
+{
+    open_node(f);
+    fake_server_stop(f->server);
+    f->server->size = 2 * MiB;
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 20 * SECOND);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+
+    f->server->size = 1 * MiB;
+    f->server->flags |= NBD_FLAG_READ_ONLY;
+    pass(f, 20 * SECOND);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+
+    f->server->flags &= ~(NBD_FLAG_READ_ONLY | NBD_FLAG_SEND_FLUSH);
+    pass(f, 20 * SECOND);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+
+    f->server->flags |= NBD_FLAG_SEND_FLUSH;
+    pass(f, 20 * SECOND);
+    g_assert_cmpint(read_now(f), ==, 0);
+}
+
+/* Giving up: yank, cancel, drain, close */
+
+static void yank_n0(void)
+{
+    YankInstance node = {
+        .type = YANK_INSTANCE_TYPE_BLOCK_NODE,
+        .u.block_node.node_name = (char *)"n0",
+    };
+    const YankInstanceList list = { .value = &node };
+
+    g_assert_true(yank_instances(&list, NULL));
+}
+
+static void test_yank_ends_an_open_at_once(Fixture *f, gconstpointer data)
+{
+    f->server->mood = GPOINTER_TO_INT(data);
+    f->open_timeout = 100;
+    coroutine_start(open_entry, f);
+    test_settle(f->ctx);
+    g_assert_false(f->opened);
+    yank_n0();
+    test_settle(f->ctx);
+    g_assert_true(f->opened);
+    g_assert_nonnull(f->err);
+    g_assert_nonnull(strstr(f->err->message, "cancelled by yank"));
+    g_assert_null(yank_query());
+}
+
+static void test_yank_is_final(Fixture *f, gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+
+    f->reconnect_delay = 100;
+    f->server->mood = FAKE_SILENT_REQUESTS;
+    open_node(f);
+    r = read_start(f);
+    yank_n0();
+    test_settle(f->ctx);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+    yank_n0();
+    pass(f, 100 * SECOND);
+    g_assert_cmpint(f->server->accepted, ==, 1);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+}
+
+static void test_yank_ends_the_wait_for_a_reconnect(Fixture *f,
+                                                    gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+
+    f->reconnect_delay = 100;
+    open_node(f);
+    fake_server_stop(f->server);
+    f->server->mood = FAKE_SILENT_OPTIONS;
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 2 * SECOND);
+    r = read_start(f);
+    g_assert_false(r->done);
+    yank_n0();
+    test_settle(f->ctx);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+}
+
+static void test_cancel_fails_what_waits_but_comes_back(Fixture *f,
+                                                        gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+
+    f->reconnect_delay = 100;
+    f->server->mood = FAKE_SILENT_REQUESTS;
+    open_node(f);
+    r = read_start(f);
+    bdrv_cancel_in_flight(f->bs);
+    test_settle(f->ctx);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+    f->server->mood = FAKE_SERVES;
+    pass(f, 2 * SECOND);
+    g_assert_cmpint(read_now(f), ==, 0);
+}
+
+typedef struct Drain {
+    Fixture *f;
+    bool done;
+} Drain;
+
+static void coroutine_fn drain_entry(void *opaque)
+{
+    Drain *d = opaque;
+
+    bdrv_co_drained_begin(d->f->bs);
+    d->done = true;
+    bdrv_drained_end(d->f->bs);
+}
+
+static void test_drain_waits_for_the_delay_at_most(Fixture *f,
+                                                   gconstpointer data)
+{
+    g_autofree Read *r = NULL;
+    Drain d = { .f = f };
+
+    f->reconnect_delay = 10;
+    open_node(f);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    r = read_start(f);
+    coroutine_start(drain_entry, &d);
+    pass(f, 9 * SECOND);
+    g_assert_false(d.done);
+    pass(f, 2 * SECOND);
+    g_assert_true(d.done);
+    g_assert_true(r->done);
+    g_assert_cmpint(r->ret, ==, -EIO);
+}
+
+/* teardown closes the node and fails if that needs the clock to move. */
+static void test_close_while_reconnecting_is_immediate(Fixture *f,
+                                                       gconstpointer data)
+{
+    open_node(f);
+    fake_server_stop(f->server);
+    f->server->mood = GPOINTER_TO_INT(data);
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 1500 * SCALE_MS);
+    g_assert_cmpint(f->server->accepted, >=, 2);
+}
+
+static void test_close_between_attempts_is_immediate(Fixture *f,
+                                                     gconstpointer data)
+{
+    open_node(f);
+    fake_server_stop(f->server);
+    pass(f, 1500 * SCALE_MS);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+#define ADD_MOOD(name, func, mood)                                      \
+    g_test_add("/nbd/driver/" name, Fixture, GINT_TO_POINTER(mood),     \
+               setup, func, teardown)
+#define ADD(name, func) ADD_MOOD(name, func, 0)
+    ADD("open-takes-size-and-limits", test_open_takes_size_and_limits);
+    ADD("long-requests-are-split", test_long_requests_are_split);
+    ADD("odd-size-is-served-whole", test_odd_size_is_served_whole);
+    ADD("read-only-export-needs-a-read-only-node",
+        test_read_only_export_needs_a_read_only_node);
+    ADD("open-without-server-fails-at-once",
+        test_open_without_server_fails_at_once);
+    ADD("open-timeout-waits-for-the-server",
+        test_open_timeout_waits_for_the_server);
+    ADD("open-timeout-ends", test_open_timeout_ends);
+    ADD_MOOD("silent-server-has-a-deadline",
+             test_silent_server_has_a_deadline, FAKE_SILENT);
+    ADD_MOOD("silent-handshake-has-a-deadline",
+             test_silent_server_has_a_deadline, FAKE_SILENT_OPTIONS);
+    ADD("without-delay-requests-fail-at-once",
+        test_without_delay_requests_fail_at_once);
+    ADD("without-delay-it-comes-back-too",
+        test_without_delay_it_comes_back_too);
+    ADD("with-delay-requests-wait-and-are-repeated",
+        test_with_delay_requests_wait_and_are_repeated);
+    ADD("after-the-delay-requests-fail", test_after_the_delay_requests_fail);
+    ADD("attempts-back-off", test_attempts_back_off);
+    ADD("changed-export-is-refused", test_changed_export_is_refused);
+    ADD_MOOD("yank-ends-an-open-at-once", test_yank_ends_an_open_at_once,
+             FAKE_SILENT);
+    ADD_MOOD("yank-ends-a-handshake-at-once", test_yank_ends_an_open_at_once,
+             FAKE_SILENT_OPTIONS);
+    ADD("yank-is-final", test_yank_is_final);
+    ADD("yank-ends-the-wait-for-a-reconnect",
+        test_yank_ends_the_wait_for_a_reconnect);
+    ADD("cancel-fails-what-waits-but-comes-back",
+        test_cancel_fails_what_waits_but_comes_back);
+    ADD("drain-waits-for-the-delay-at-most",
+        test_drain_waits_for_the_delay_at_most);
+    ADD_MOOD("close-while-reconnecting-is-immediate",
+             test_close_while_reconnecting_is_immediate, FAKE_SILENT);
+    ADD_MOOD("close-while-shaking-hands-is-immediate",
+             test_close_while_reconnecting_is_immediate, FAKE_SILENT_OPTIONS);
+    ADD("close-between-attempts-is-immediate",
+        test_close_between_attempts_is_immediate);
+#undef ADD
+#undef ADD_MOOD
+    return g_test_run();
+}
