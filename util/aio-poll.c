@@ -119,7 +119,7 @@ static int block(AioContext *ctx, int64_t ns)
 
 static bool is_notified(AioContext *ctx)
 {
-    return __atomic_load_n(&ctx->notified, __ATOMIC_RELAXED);
+    return __atomic_load_n(&ctx->notified, __ATOMIC_SEQ_CST);
 }
 
 /* Offer the CPU to others.  Returns the time after it. */
@@ -165,8 +165,7 @@ static int sleep_until(AioContext *ctx, int64_t deadline_ns)
             return look(ctx);
         }
     }
-    __atomic_store_n(&ctx->sleeping, true, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&ctx->sleeping, true, __ATOMIC_SEQ_CST);
     n = is_notified(ctx) ? look(ctx) : block(ctx, ns);
     __atomic_store_n(&ctx->sleeping, false, __ATOMIC_RELAXED);
     return n;
@@ -193,10 +192,12 @@ int aio_wait(AioContext *ctx, int64_t deadline_ns)
         n = look(ctx);
     }
 
-    /* Cleared before the bottom halves are looked at, never after. */
+    /*
+     * Cleared before the bottom halves are looked at, never after; and by an
+     * exchange, which also sees what came with a flag set just now.
+     */
     if (is_notified(ctx)) {
-        __atomic_store_n(&ctx->notified, false, __ATOMIC_SEQ_CST);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        (void)!__atomic_exchange_n(&ctx->notified, false, __ATOMIC_SEQ_CST);
     }
     return n;
 }

@@ -7,9 +7,8 @@
  *
  * Waking: whoever gives work to a context from outside sets its @notified
  * flag and then looks at @sleeping; the loop sets @sleeping and then looks at
- * @notified.  With a full barrier between the two steps on both sides, either
- * the loop sees the work or the other side sees the sleeper and writes to its
- * eventfd.  So a busy loop costs those who notify it no system call.  The
+ * @notified.  These four are sequentially consistent, so that either the loop
+ * sees the work or the other side sees the sleeper and writes to its eventfd.  So a busy loop costs those who notify it no system call.  The
  * eventfd is watched edge-triggered and never read.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -36,9 +35,8 @@ void aio_notify(AioContext *ctx)
     static const uint64_t one = 1;
     int saved_errno;
 
-    __atomic_store_n(&ctx->notified, true, __ATOMIC_RELEASE);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&ctx->sleeping, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&ctx->notified, true, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&ctx->sleeping, __ATOMIC_SEQ_CST)) {
         return;
     }
     saved_errno = errno;
