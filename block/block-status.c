@@ -122,7 +122,8 @@ int coroutine_fn bdrv_co_block_status(BlockDriverState *bs, bool want_zero,
         }
         layer = bdrv_skip_filters(layer);
         if (!layer->backing) {
-            st.ret |= BDRV_BLOCK_ZERO;
+            /* What a protocol does not hold need not read as zeroes. */
+            st.ret |= layer->drv->is_protocol ? 0 : BDRV_BLOCK_ZERO;
             break;
         }
         bytes = st.pnum;
