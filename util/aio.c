@@ -160,11 +160,12 @@ void *aio_local_get(AioContext *ctx, const AioLocal *key)
         }
     }
     data = g_malloc0(key->size);
-    ctx->locals = g_renew(AioLocalData, ctx->locals, ctx->n_locals + 1);
-    ctx->locals[ctx->n_locals++] = (AioLocalData) { key, data };
+    /* First: what @init creates comes earlier in the list and goes later. */
     if (key->init) {
         key->init(ctx, data);
     }
+    ctx->locals = g_renew(AioLocalData, ctx->locals, ctx->n_locals + 1);
+    ctx->locals[ctx->n_locals++] = (AioLocalData) { key, data };
     return data;
 }
 
