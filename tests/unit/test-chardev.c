@@ -1,0 +1,432 @@
+/*
+ * Unit tests of character devices
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "io/chardev.h"
+
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <sys/stat.h>
+
+#include "co-run.h"
+#include "io/socket.h"
+#include "io/yank.h"
+#include "qapi/qapi-visit-char.h"
+
+typedef struct Fixture {
+    AioContext *ctx;
+    char *dir;
+    char *addr;                 /* of the unix socket in @dir */
+
+    /* In and out of the coroutines */
+    const char *id;
+    ChardevBackend *backend;
+    GError *err;
+    bool added;
+    bool done;
+    IOChannel *client;
+
+    /* The front end */
+    IOChannel *stream;
+    int n_streams;
+} Fixture;
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    memset(f, 0, sizeof(*f));
+    f->ctx = aio_context_new(NULL, NULL);
+    f->dir = g_dir_make_tmp("test-chardev-XXXXXX", NULL);
+    f->addr = g_strdup_printf("unix:%s/s", f->dir);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+    io_channel_unref(f->client);
+    io_channel_unref(f->stream);
+    aio_context_free(f->ctx);
+    g_assert_cmpuint(coroutine_count(), ==, 0);
+    qapi_free_ChardevBackend(f->backend);
+    g_clear_error(&f->err);
+    g_assert_cmpint(g_rmdir(f->dir), ==, 0);
+    g_free(f->dir);
+    g_free(f->addr);
+}
+
+static void coroutine_fn co_add(void *opaque)
+{
+    Fixture *f = opaque;
+
+    f->done = false;
+    f->added = chardev_co_add(f->id, f->backend, &f->err);
+    f->done = true;
+}
+
+/* The backend in JSON with single quotes; a %s in it is the folder. */
+static void prepare(Fixture *f, const char *id, const char *json)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) parts = g_strsplit(json, "%s", -1);
+    json_t *tree;
+
+    text = g_strdelimit(g_strjoinv(f->dir, parts), "'", '"');
+    tree = json_loads(text, 0, NULL);
+    g_assert_nonnull(tree);
+    g_clear_error(&f->err);
+    qapi_free_ChardevBackend(f->backend);
+    f->id = id;
+    f->backend = qapi_ChardevBackend_from_json(tree, &f->err);
+    json_decref(tree);
+    g_assert_no_error(f->err);
+}
+
+static void try_add(Fixture *f, const char *id, const char *json)
+{
+    prepare(f, id, json);
+    co_run(co_add, f);
+}
+
+static void add(Fixture *f, const char *id, const char *json)
+{
+    try_add(f, id, json);
+    g_assert_no_error(f->err);
+    g_assert_true(f->added);
+}
+
+static void assert_add_fails(Fixture *f, const char *id, const char *json,
+                             const char *text)
+{
+    try_add(f, id, json);
+    g_assert_false(f->added);
+    g_assert_nonnull(f->err);
+    g_assert_cmpstr(f->err->message, ==, text);
+}
+
+#define UNIX_SOCKET(more) "{'type': 'socket', 'data': {'addr': {'type': " \
+    "'unix', 'data': {'path': '%s/s'}}" more "}}"
+
+static void coroutine_fn co_dial(void *opaque)
+{
+    Fixture *f = opaque;
+    g_autoptr(SocketAddress) addr = socket_parse(f->addr, NULL);
+    g_autoptr(GError) err = NULL;
+
+    io_channel_unref(f->client);
+    f->client = socket_co_connect(addr, NULL, 0, &err);
+    g_assert_no_error(err);
+}
+
+static void dial(Fixture *f)
+{
+    co_run(co_dial, f);
+}
+
+static void on_opened(IOChannel *ioc, void *opaque)
+{
+    Fixture *f = opaque;
+
+    io_channel_unref(f->stream);
+    f->stream = ioc;
+    f->n_streams++;
+}
+
+static void attach(Fixture *f, const char *id)
+{
+    g_assert_true(chardev_attach(chardev_lookup(id), on_opened, f, NULL));
+}
+
+static void wait_for_stream(Fixture *f, int n)
+{
+    while (f->n_streams < n) {
+        aio_poll(f->ctx, true);
+    }
+    g_assert_cmpint(f->n_streams, ==, n);
+}
+
+static char *filename_of_only_device(void)
+{
+    g_autoptr(ChardevInfoList) list = chardev_query();
+
+    g_assert_nonnull(list);
+    g_assert_null(list->next);
+    return g_strdup(list->value->filename);
+}
+
+/* Servers */
+
+static void test_stream_before_attach(Fixture *f, gconstpointer data)
+{
+    add(f, "mon", UNIX_SOCKET());
+    dial(f);
+    poll_idle();
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 1);
+}
+
+static void test_stream_after_attach(Fixture *f, gconstpointer data)
+{
+    add(f, "mon", UNIX_SOCKET());
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 0);
+    dial(f);
+    wait_for_stream(f, 1);
+    g_assert_cmpint(io_channel_writev(f->stream,
+                                      &(struct iovec){ (void *)"hi", 2 }, 1),
+                    ==, 2);
+    g_assert_true(io_channel_readable(f->client));
+}
+
+static void test_one_client_at_a_time(Fixture *f, gconstpointer data)
+{
+    IOChannel *first;
+
+    add(f, "mon", UNIX_SOCKET());
+    attach(f, "mon");
+    dial(f);
+    wait_for_stream(f, 1);
+    first = g_steal_pointer(&f->client);
+    dial(f);
+    poll_idle();
+    g_assert_cmpint(f->n_streams, ==, 1);
+    chardev_disconnect(chardev_lookup("mon"));
+    wait_for_stream(f, 2);
+    g_assert_true(io_channel_readable(first));
+    io_channel_unref(first);
+}
+
+static void test_socket_is_private(Fixture *f, gconstpointer data)
+{
+    struct stat st;
+
+    add(f, "mon", UNIX_SOCKET());
+    g_assert_cmpint(stat(f->addr + strlen("unix:"), &st), ==, 0);
+    g_assert_cmpuint(st.st_mode & 07777, ==, 0600);
+}
+
+static void test_wait(Fixture *f, gconstpointer data)
+{
+    prepare(f, "mon", UNIX_SOCKET(", 'wait': true"));
+    coroutine_start(co_add, f);
+    poll_idle();
+    g_assert_false(f->done);
+    g_assert_null(chardev_lookup("mon"));
+    dial(f);
+    poll_until(&f->done);
+    g_assert_true(f->added);
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 1);
+}
+
+static void test_removed_while_waiting(Fixture *f, gconstpointer data)
+{
+    prepare(f, "mon", UNIX_SOCKET(", 'wait': true"));
+    coroutine_start(co_add, f);
+    poll_idle();
+    g_assert_true(chardev_remove("mon", NULL));
+    poll_until(&f->done);
+    g_assert_false(f->added);
+    g_assert_cmpstr(f->err->message, ==,
+                    "Chardev 'mon' was removed while it was opened");
+}
+
+static void test_yank(Fixture *f, gconstpointer data)
+{
+    g_autoptr(YankInstanceList) list = NULL;
+    char byte;
+
+    add(f, "mon", UNIX_SOCKET());
+    attach(f, "mon");
+    dial(f);
+    wait_for_stream(f, 1);
+    list = yank_query();
+    g_assert_true(yank_instances(list, NULL));
+    g_assert_cmpint(io_channel_readv(f->stream,
+                                     &(struct iovec){ &byte, 1 }, 1), ==, 0);
+}
+
+/* Clients */
+
+static void test_client(Fixture *f, gconstpointer data)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *expected = g_strdup(f->addr);
+
+    add(f, "srv", UNIX_SOCKET());
+    add(f, "mon", UNIX_SOCKET(", 'server': false"));
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 1);
+    g_assert_true(chardev_remove("srv", NULL));
+    name = filename_of_only_device();
+    g_assert_cmpstr(name, ==, expected);
+}
+
+static void test_client_refused(Fixture *f, gconstpointer data)
+{
+    g_autofree char *text = g_strdup_printf("Failed to connect to '%s/s': No "
+                                            "such file or directory", f->dir);
+
+    assert_add_fails(f, "mon", UNIX_SOCKET(", 'server': false"), text);
+    g_assert_null(chardev_query());
+}
+
+static void test_client_reconnects(Fixture *f, gconstpointer data)
+{
+    AioVirtualClock clock = { .now_ns = 1 };
+
+    aio_context_free(f->ctx);
+    f->ctx = aio_context_new(&clock, NULL);
+    add(f, "mon", UNIX_SOCKET(", 'server': false, 'reconnect': 2"));
+    attach(f, "mon");
+    poll_idle();
+    g_assert_cmpint(f->n_streams, ==, 0);
+
+    add(f, "srv", UNIX_SOCKET());
+    clock.now_ns += 2 * NANOSECONDS_PER_SECOND;
+    poll_idle();
+    g_assert_cmpint(f->n_streams, ==, 1);
+
+    chardev_disconnect(chardev_lookup("mon"));
+    poll_idle();
+    g_assert_cmpint(f->n_streams, ==, 1);
+    clock.now_ns += 2 * NANOSECONDS_PER_SECOND;
+    poll_idle();
+    g_assert_cmpint(f->n_streams, ==, 2);
+    g_assert_true(chardev_remove("srv", NULL));
+    /* The stream and the timer go with the context. */
+    io_channel_unref(g_steal_pointer(&f->stream));
+    aio_context_free(f->ctx);
+    f->ctx = aio_context_new(NULL, NULL);
+}
+
+/* Files and nothing */
+
+static void test_file(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "out", NULL);
+    g_autofree char *text = NULL;
+    char byte;
+
+    add(f, "mon", "{'type': 'file', 'data': {'out': '%s/out'}}");
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 1);
+    g_assert_cmpint(io_channel_writev(f->stream,
+                                      &(struct iovec){ (void *)"text", 4 },
+                                      1), ==, 4);
+    g_assert_cmpint(io_channel_readv(f->stream,
+                                     &(struct iovec){ &byte, 1 }, 1),
+                    ==, -EAGAIN);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "text");
+    g_unlink(path);
+}
+
+static void test_null(Fixture *f, gconstpointer data)
+{
+    g_autofree char *name = NULL;
+
+    add(f, "mon", "{'type': 'null', 'data': {}}");
+    attach(f, "mon");
+    g_assert_cmpint(f->n_streams, ==, 0);
+    name = filename_of_only_device();
+    g_assert_cmpstr(name, ==, "null");
+}
+
+/* The table */
+
+static void test_query(Fixture *f, gconstpointer data)
+{
+    g_autoptr(ChardevInfoList) list = NULL;
+    g_autofree char *filename = g_strdup_printf("disconnected:%s,server=on",
+                                                f->addr);
+
+    add(f, "mon", UNIX_SOCKET());
+    attach(f, "mon");
+    list = chardev_query();
+    g_assert_cmpstr(list->value->label, ==, "mon");
+    g_assert_cmpstr(list->value->filename, ==, filename);
+    g_assert_true(list->value->frontend_open);
+}
+
+static void test_remove(Fixture *f, gconstpointer data)
+{
+    GError *err = NULL;
+
+    add(f, "mon", UNIX_SOCKET());
+    attach(f, "mon");
+    g_assert_false(chardev_remove("mon", &err));
+    g_assert_cmpstr(err->message, ==, "Chardev 'mon' is busy");
+    g_clear_error(&err);
+    chardev_detach(chardev_lookup("mon"));
+    g_assert_true(chardev_remove("mon", &err));
+    g_assert_false(chardev_remove("mon", &err));
+    g_assert_cmpstr(err->message, ==, "Chardev 'mon' not found");
+    g_clear_error(&err);
+}
+
+static void test_busy(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) err = NULL;
+
+    add(f, "mon", "{'type': 'null', 'data': {}}");
+    attach(f, "mon");
+    g_assert_false(chardev_attach(chardev_lookup("mon"), on_opened, f, &err));
+    g_assert_cmpstr(err->message, ==, "Chardev 'mon' is busy");
+}
+
+static void test_bad_options(Fixture *f, gconstpointer data)
+{
+    add(f, "mon", "{'type': 'null', 'data': {}}");
+    assert_add_fails(f, "mon", "{'type': 'null', 'data': {}}",
+                     "Chardev with id 'mon' already exists");
+    assert_add_fails(f, "1", "{'type': 'null', 'data': {}}",
+                     "Parameter 'id' expects an identifier");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'reconnect': 1"),
+                     "'reconnect' option is incompatible with socket in "
+                     "server listen mode");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'server': false, 'wait': true"),
+                     "'wait' option is incompatible with socket in client "
+                     "connect mode");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'tls-authz': 'z'"),
+                     "'tls_authz' option is only valid with 'tls_creds'");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'tls-creds': 'z'"),
+                     "No TLS credentials with id 'z'");
+    assert_add_fails(f, "a", "{'type': 'file', 'data': {'out': "
+                     "'/nonexistent/x'}}",
+                     "Could not open '/nonexistent/x': No such file or "
+                     "directory");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*func)(Fixture *, gconstpointer);
+    } tests[] = {
+        { "/chardev/server/stream-before-attach", test_stream_before_attach },
+        { "/chardev/server/stream-after-attach", test_stream_after_attach },
+        { "/chardev/server/one-client-at-a-time", test_one_client_at_a_time },
+        { "/chardev/server/is-private", test_socket_is_private },
+        { "/chardev/server/wait", test_wait },
+        { "/chardev/server/removed-while-waiting",
+          test_removed_while_waiting },
+        { "/chardev/yank", test_yank },
+        { "/chardev/client/connects", test_client },
+        { "/chardev/client/refused", test_client_refused },
+        { "/chardev/client/reconnects", test_client_reconnects },
+        { "/chardev/file", test_file },
+        { "/chardev/null", test_null },
+        { "/chardev/query", test_query },
+        { "/chardev/remove", test_remove },
+        { "/chardev/busy", test_busy },
+        { "/chardev/bad-options", test_bad_options },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
+                   teardown);
+    }
+    return g_test_run();
+}
