@@ -234,12 +234,27 @@ static BlockDriverState *find_monitor_owned(BlockGraph *graph)
     return NULL;
 }
 
+/* What has not ended by now may never do so by itself. */
+static void give_up_on_all(void *opaque)
+{
+    BlockGraph *graph = opaque;
+    BlockDriverState *bs;
+
+    TAILQ_FOREACH(bs, &graph->nodes, node_list) {
+        bdrv_cancel_in_flight(bs);
+    }
+}
+
 void coroutine_fn bdrv_co_close_all(void)
 {
     BlockGraph *graph = block_graph();
+    AioContext *ctx = aio_get_current();
+    AioTimer deadline;
     BlockDriverState *bs;
     BlockBackend *blk;
 
+    aio_timer_init(&deadline, ctx, give_up_on_all, graph);
+    aio_timer_mod(&deadline, aio_clock_get_ns(ctx) + CLOSE_DEADLINE_NS);
     while ((blk = blk_next(NULL)) && *blk_name(blk)) {
         blk_co_delete_named(blk);
     }
@@ -247,6 +262,7 @@ void coroutine_fn bdrv_co_close_all(void)
         bs->monitor_owned = false;
         bdrv_co_unref(bs);
     }
+    aio_timer_del(&deadline);
 
     /* What is left is being released from the loop. */
     for (int i = 0; i < 1000 && !TAILQ_EMPTY(&graph->nodes); i++) {

@@ -170,6 +170,37 @@ static void test_cancel_resumes(Fixture *f, gconstpointer unused)
     test_backend_free(f->ctx, blk);
 }
 
+static void coroutine_fn close_all_entry(void *opaque)
+{
+    bdrv_co_close_all();
+}
+
+static void test_exit_does_not_wait_for_a_resume(void)
+{
+    static const BlockDriver *const drivers[] = {
+        &test_disk_driver, &bdrv_blkdebug, &bdrv_raw, NULL
+    };
+    AioVirtualClock clock = { .now_ns = NANOSECONDS_PER_SECOND };
+    TestRequest req = { .type = TEST_READ, .bytes = 512 };
+    AioContext *ctx;
+
+    bdrv_register_drivers(drivers);
+    ctx = aio_context_new(&clock, NULL);
+    req.blk = open_backend(ctx, "{'driver': 'raw', 'file': "
+                           "{'driver': 'blkdebug', 'image': " DISK "}}");
+    g_assert_true(blk_set_name(req.blk, "drive0", NULL));
+    blkdebug_breakpoint(blk_bs(req.blk), "read_aio", "A");
+    test_request_start(ctx, &req);
+
+    coroutine_start(close_all_entry, NULL);
+    test_settle(ctx);
+    g_assert_cmpint(req.ret, ==, 1);
+    clock.now_ns += 3600 * NANOSECONDS_PER_SECOND;
+    test_settle(ctx);
+    g_assert_cmpint(test_request_finish(ctx, &req), ==, 0);
+    test_block_end(ctx);
+}
+
 static void test_without_blkdebug(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, DISK);
@@ -194,6 +225,22 @@ static void test_limits(Fixture *f, gconstpointer unused)
     g_assert_true(reads_as(f->ctx, blk, 0, 100, 0x11));
     g_assert_true(reads_as(f->ctx, blk, 100, 10, 0x22));
     g_assert_true(reads_as(f->ctx, blk, 110, 1000, 0x11));
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_padding_ends_with_the_image(Fixture *f,
+                                             gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'blkdebug', "
+        "'align': 4096, 'image': {'driver': 'raw', 'size': 5000, "
+        "'file': " DISK "}}");
+    TestDisk *disk = test_disk(blk_bs(blk));
+
+    g_assert_true(blk_set_perm(blk, BLK_PERM_WRITE, BLK_PERM_ALL, NULL));
+    g_assert_cmpint(test_write(f->ctx, blk, 4990, 10, 0x5a), ==, 0);
+    g_assert_cmphex(disk->data[4989], ==, 0);
+    g_assert_cmphex(disk->data[4999], ==, 0x5a);
+    g_assert_cmpint(length_of(blk), ==, 5000);
     test_backend_free(f->ctx, blk);
 }
 
@@ -242,12 +289,15 @@ int main(int argc, char **argv)
         { "/driver/blkdebug/break/cancel", test_cancel_resumes },
         { "/driver/blkdebug/break/none", test_without_blkdebug },
         { "/driver/blkdebug/limits/good", test_limits },
+        { "/driver/blkdebug/limits/tail", test_padding_ends_with_the_image },
         { "/driver/blkdebug/limits/bad", test_bad_limits },
         { "/driver/blkdebug/permissions",
           test_unshared_permission_keeps_others_out },
     };
 
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/driver/blkdebug/break/exit",
+                    test_exit_does_not_wait_for_a_resume);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);
