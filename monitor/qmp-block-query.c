@@ -15,12 +15,12 @@
 
 /* Backends: drives first, then what else has a user */
 
-static GPtrArray *backends_ref(void)
+static GPtrArray *backends_ref(bool drives_only)
 {
     GPtrArray *a = g_ptr_array_new();
 
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
-        if (*blk_name(blk) || blk_user(blk)) {
+        if (*blk_name(blk) || (!drives_only && blk_user(blk))) {
             blk_ref(blk);
             g_ptr_array_add(a, blk);
         }
@@ -64,7 +64,7 @@ static void coroutine_fn nodes_co_unref(GPtrArray *a)
 
 BlockInfoList *qmp_query_block(GError **errp)
 {
-    GPtrArray *blks = backends_ref();
+    GPtrArray *blks = backends_ref(true);
     BlockInfoList *list = NULL, **tail = &list;
 
     for (guint i = 0; i < blks->len; i++) {
@@ -115,7 +115,7 @@ BlockStatsList *qmp_query_blockstats(bool has_query_nodes, bool query_nodes,
     if (has_query_nodes && query_nodes) {
         return query_node_stats();
     }
-    blks = backends_ref();
+    blks = backends_ref(false);
     for (guint i = 0; i < blks->len; i++) {
         *tail = g_new0(BlockStatsList, 1);
         (*tail)->value = blk_block_stats(blks->pdata[i]);
