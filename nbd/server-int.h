@@ -111,7 +111,7 @@ struct NBDConnection {
     unsigned running;           /* until the reply is queued */
     size_t in_flight_bytes;
     NBDRequestQueue free_requests;
-    CoQueue slots;              /* the reader waits here */
+    Coroutine *slot_waiter;     /* the reader, while it waits for them */
     bool closing;
 
     /* Sending */
@@ -193,6 +193,8 @@ void nbd_reply_add(NBDServerRequest *req, void *buf, size_t bytes);
 void nbd_reply_queue(NBDServerRequest *req);
 /* Forget it without a reply. */
 void nbd_request_drop(NBDServerRequest *req);
+/* The reader sleeps until a request has ended, or the writer has. */
+void coroutine_fn nbd_connection_co_wait_slot(NBDConnection *conn);
 /* A reply without data; @ret is 0 or -errno. */
 void nbd_reply_status(NBDServerRequest *req, int ret);
 /* An error that belongs to @offset. */

@@ -262,7 +262,7 @@ static void coroutine_fn nbd_rx_co_wait_slot(NBDConnection *conn,
 
     while (!nbd_rx_has_slot(conn, bytes)) {
         conn->parsing = false;
-        co_queue_wait(&conn->slots);
+        nbd_connection_co_wait_slot(conn);
         conn->parsing = true;
     }
 }

@@ -44,6 +44,23 @@ NBDServerRequest *nbd_request_new(NBDConnection *conn, const NBDRequest *r)
     return req;
 }
 
+void coroutine_fn nbd_connection_co_wait_slot(NBDConnection *conn)
+{
+    conn->slot_waiter = coroutine_self();
+    coroutine_yield();
+}
+
+/*
+ * The reader may find that the connection can be freed: it runs from the
+ * loop, never inside of whoever has more to do with the connection.
+ */
+static void nbd_connection_wake_slot_waiter(NBDConnection *conn)
+{
+    if (conn->slot_waiter) {
+        aio_co_schedule(g_steal_pointer(&conn->slot_waiter));
+    }
+}
+
 /* The end of @req: its memory is recycled, its slot is free. */
 static void nbd_request_end(NBDServerRequest *req)
 {
@@ -62,7 +79,7 @@ static void nbd_request_end(NBDServerRequest *req)
     }
     conn->in_flight--;
     TAILQ_INSERT_HEAD(&conn->free_requests, req, link);
-    co_queue_next(&conn->slots);
+    nbd_connection_wake_slot_waiter(conn);
 }
 
 void nbd_request_drop(NBDServerRequest *req)
@@ -142,7 +159,7 @@ static void coroutine_fn nbd_tx_writer_entry(void *opaque)
         io_channel_co_wait(conn->ioc, IO_CHANNEL_WRITE);
     } while (nbd_tx_step(conn));
     conn->tx_writer = false;
-    co_queue_next(&conn->slots);
+    nbd_connection_wake_slot_waiter(conn);
 }
 
 void nbd_connection_flush(NBDConnection *conn)
@@ -159,7 +176,7 @@ void nbd_connection_flush(NBDConnection *conn)
         coroutine_start(nbd_tx_writer_entry, conn);
     }
     conn->in_flight--;
-    co_queue_next(&conn->slots);
+    nbd_connection_wake_slot_waiter(conn);
 }
 
 void nbd_turn_end(void *opaque)

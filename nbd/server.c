@@ -128,7 +128,6 @@ static NBDConnection *nbd_connection_new(NBDServer *server, IOChannel *ioc)
     conn->option_out = g_byte_array_new();
     TAILQ_INIT(&conn->free_requests);
     TAILQ_INIT(&conn->tx_queue);
-    co_queue_init(&conn->slots);
     aio_turn_end_init(&conn->tx_turn_end, server->ctx, nbd_turn_end, conn);
     aio_timer_init(&conn->deadline, server->ctx, nbd_connection_deadline,
                    conn);
@@ -159,7 +158,7 @@ static void coroutine_fn nbd_connection_co_settle(NBDConnection *conn)
     conn->closing = true;
     exp->ops->cancel_waiting(exp, conn);
     while (conn->in_flight > 0 || conn->tx_writer) {
-        co_queue_wait(&conn->slots);
+        nbd_connection_co_wait_slot(conn);
     }
     aio_turn_end_disarm(&conn->tx_turn_end);
 }
