@@ -11,6 +11,8 @@
 #include "osdep.h"
 #include "block/keyval.h"
 
+#include "qapi/json-stream.h"
+
 /* As in QEMU: longer names are a mistake. */
 #define KEYVAL_FRAGMENT_MAX 127
 
@@ -290,28 +292,40 @@ json_t *keyval_parse(const char *params, const char *implied_key, bool *help,
     return root;
 }
 
+static json_t *stringify(json_t *value, int depth);
+
 /* A dict or list with its members made strings. */
-static json_t *stringify_members(json_t *value)
+static json_t *stringify_members(json_t *value, int depth)
 {
-    json_t *copy, *member;
+    json_t *copy = json_is_array(value) ? json_array() : json_object();
+    json_t *member, *done = NULL;
     const char *key;
     size_t i;
 
     if (json_is_array(value)) {
-        copy = json_array();
         json_array_foreach(value, i, member) {
-            json_array_append_new(copy, keyval_stringify(member));
+            done = stringify(member, depth + 1);
+            if (json_array_append_new(copy, done) < 0) {
+                goto too_deep;
+            }
         }
         return copy;
     }
-    copy = json_object();
     json_object_foreach(value, key, member) {
-        json_object_set_new_nocheck(copy, key, keyval_stringify(member));
+        done = stringify(member, depth + 1);
+        if (json_object_set_new_nocheck(copy, key, done) < 0) {
+            goto too_deep;
+        }
     }
     return copy;
+
+too_deep:
+    json_decref(copy);
+    return NULL;
 }
 
-json_t *keyval_stringify(json_t *value)
+/* NULL if it is too deep. */
+static json_t *stringify(json_t *value, int depth)
 {
     g_autofree char *text = NULL;
 
@@ -329,8 +343,27 @@ json_t *keyval_stringify(json_t *value)
         return json_string(text);
     case JSON_ARRAY:
     case JSON_OBJECT:
-        return stringify_members(value);
+        return depth < KEYVAL_DEPTH_MAX ? stringify_members(value, depth)
+                                        : NULL;
     default:
         return json_incref(value);
     }
+}
+
+json_t *keyval_stringify(json_t *value, GError **errp)
+{
+    json_t *strings = stringify(value, 0);
+
+    if (!strings) {
+        error_setg(errp, "Options are nested too deeply");
+    }
+    return strings;
+}
+
+json_t *keyval_or_json_parse(const char *arg, const char *implied_key,
+                             bool *is_json, bool *help, GError **errp)
+{
+    *is_json = arg[0] == '{';
+    return *is_json ? json_parse(arg, strlen(arg), errp)
+                    : keyval_parse(arg, implied_key, help, errp);
 }

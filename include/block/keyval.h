@@ -42,8 +42,9 @@ json_t *keyval_or_json_parse(const char *arg, const char *implied_key,
 
 /*
  * Replace each scalar in @value by the string that a key=value would have
- * ("on", "42"); null stays.  Returns a new reference.
+ * ("on", "42"); null stays.  Returns a new reference; fails if @value is
+ * nested more deeply than keys may be.
  */
-json_t *keyval_stringify(json_t *value);
+json_t *keyval_stringify(json_t *value, GError **errp);
 
 #endif

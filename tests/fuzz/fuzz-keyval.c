@@ -29,7 +29,7 @@ static void fuzz_keyval(const char *text)
     g_assert_true(value || err || help);
     if (value) {
         qapi_free_ObjectOptions(qapi_ObjectOptions_from_keyval(value, NULL));
-        json_decref(keyval_stringify(value));
+        json_decref(keyval_stringify(value, NULL));
     }
     json_decref(value);
     g_clear_error(&err);

@@ -119,7 +119,7 @@ static void test_scalars_become_strings(void)
                                0, NULL);
     json_t *expected = json_loads("{\"a\": \"on\", \"b\": [\"1\", \"off\"], "
                                   "\"c\": null}", 0, NULL);
-    json_t *strings = keyval_stringify(value);
+    json_t *strings = keyval_stringify(value, NULL);
 
     g_assert_true(json_equal(strings, expected));
     json_decref(strings);
