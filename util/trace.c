@@ -60,3 +60,14 @@ void trace_foreach(void (*cb)(const char *name, void *opaque), void *opaque)
         }
     }
 }
+
+bool trace_is_enabled(const char *name)
+{
+    for (TraceEvent *event = __start_trace_events;
+         event < __stop_trace_events; event++) {
+        if (event->enabled && !strcmp(event->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}

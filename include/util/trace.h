@@ -37,6 +37,9 @@ void trace_event_emit(const TraceEvent *event, const char *fmt, ...)
  */
 bool trace_enable(const char *pattern, bool enable, GError **errp);
 
+/* Whether the event @name is on. */
+bool trace_is_enabled(const char *name);
+
 /* Call @cb for each event name, each name once. */
 void trace_foreach(void (*cb)(const char *name, void *opaque), void *opaque);
 
