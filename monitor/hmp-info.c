@@ -1,0 +1,264 @@
+/*
+ * The human monitor: info, run state, objects, the end
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "monitor/hmp.h"
+
+#include "block/keyval.h"
+#include "qapi/qapi-commands-block-core.h"
+#include "qapi/qapi-commands-control.h"
+#include "qapi/qapi-commands-misc.h"
+#include "qapi/qapi-commands-run-state.h"
+#include "qapi/qapi-visit-qom.h"
+#include "qom/object.h"
+#include "util/size.h"
+
+void coroutine_fn hmp_info_status(const char *args, GString *out)
+{
+    g_autoptr(StatusInfo) info = qmp_query_status(NULL);
+
+    g_string_append_printf(out, "VM status: %s",
+                           info->running ? "running" : "paused");
+    if (!info->running && info->status != RUN_STATE_PAUSED) {
+        g_string_append_printf(out, " (%s)", RunState_str(info->status));
+    }
+    g_string_append(out, "\r\n");
+}
+
+void coroutine_fn hmp_info_version(const char *args, GString *out)
+{
+    g_autoptr(VersionInfo) info = qmp_query_version(NULL);
+
+    g_string_append_printf(out, "%" PRId64 ".%" PRId64 ".%" PRId64 "%s\r\n",
+                           info->qemu->major, info->qemu->minor,
+                           info->qemu->micro, info->package);
+}
+
+/* There are no background jobs. */
+void coroutine_fn hmp_info_jobs(const char *args, GString *out)
+{
+    g_string_append(out, "No active jobs\r\n");
+}
+
+/* The lines that a node and a drive have in common. */
+static void print_inserted(const BlockDeviceInfo *info, bool verbose,
+                           GString *out)
+{
+    if (info->detect_zeroes != BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF) {
+        g_string_append_printf(out, "    Detect zeroes:    %s\r\n",
+                               BlockdevDetectZeroesOptions_str(
+                                   info->detect_zeroes));
+    }
+    if (info->backing_file) {
+        g_string_append_printf(out, "    Backing file:     %s (chain depth: "
+                               "%" PRId64 ")\r\n", info->backing_file,
+                               info->backing_file_depth);
+    }
+    if (info->bps || info->bps_rd || info->bps_wr || info->iops ||
+        info->iops_rd || info->iops_wr) {
+        g_string_append_printf(out, "    I/O throttling:   bps=%" PRId64
+                               " bps_rd=%" PRId64 " bps_wr=%" PRId64
+                               " iops=%" PRId64 " iops_rd=%" PRId64
+                               " iops_wr=%" PRId64 " group=%s\r\n",
+                               info->bps, info->bps_rd, info->bps_wr,
+                               info->iops, info->iops_rd, info->iops_wr,
+                               info->group ?: "");
+    }
+    if (verbose) {
+        g_autofree char *size = size_format(
+            info->image->virtual_size);
+
+        g_string_append_printf(out, "\r\nImages:\r\nimage: %s\r\n"
+                               "file format: %s\r\nvirtual size: %s (%" PRId64
+                               " bytes)\r\n", info->image->filename,
+                               info->image->format, size,
+                               info->image->virtual_size);
+    }
+}
+
+static void print_cache(const BlockDeviceInfo *info, GString *out)
+{
+    g_string_append_printf(out, "    Cache mode:       %s%s%s\r\n",
+                           info->cache->writeback ? "writeback"
+                                                  : "writethrough",
+                           info->cache->direct ? ", direct" : "",
+                           info->cache->no_flush ? ", ignore flushes" : "");
+}
+
+static void print_image_line(const BlockDeviceInfo *info, GString *out)
+{
+    g_string_append_printf(out, ": %s (%s%s%s)\r\n", info->file, info->drv,
+                           info->ro ? ", read-only" : "",
+                           info->encrypted ? ", encrypted" : "");
+}
+
+static void print_drive(const BlockInfo *info, bool verbose, GString *out)
+{
+    g_string_append(out, info->device[0] ? info->device
+                                         : info->qdev ?: "unnamed");
+    if (!info->inserted) {
+        g_string_append(out, ": [not inserted]\r\n");
+        return;
+    }
+    if (info->inserted->node_name) {
+        g_string_append_printf(out, " (%s)", info->inserted->node_name);
+    }
+    print_image_line(info->inserted, out);
+    if (info->qdev) {
+        g_string_append_printf(out, "    Attached to:      %s\r\n",
+                               info->qdev);
+    }
+    print_cache(info->inserted, out);
+    print_inserted(info->inserted, verbose, out);
+}
+
+static bool coroutine_fn info_drives(const char *device, bool verbose,
+                                     GString *out)
+{
+    g_autoptr(BlockInfoList) list = qmp_query_block(NULL);
+    BlockInfoList *item;
+    bool found = false;
+
+    for (item = list; item; item = item->next) {
+        if (device && !g_str_equal(device, item->value->device)) {
+            continue;
+        }
+        if (found) {
+            g_string_append(out, "\r\n");
+        }
+        found = true;
+        print_drive(item->value, verbose, out);
+    }
+    return found;
+}
+
+static bool coroutine_fn info_nodes(const char *device, bool verbose,
+                                    GString *out)
+{
+    g_autoptr(BlockDeviceInfoList) list =
+        qmp_query_named_block_nodes(false, false, NULL);
+    BlockDeviceInfoList *item;
+    bool found = false;
+
+    for (item = list; item; item = item->next) {
+        if (device && g_strcmp0(device, item->value->node_name) != 0) {
+            continue;
+        }
+        if (found) {
+            g_string_append(out, "\r\n");
+        }
+        found = true;
+        g_string_append(out, item->value->node_name ?: "unnamed");
+        print_image_line(item->value, out);
+        print_cache(item->value, out);
+        print_inserted(item->value, verbose, out);
+    }
+    return found;
+}
+
+void coroutine_fn hmp_info_block(const char *args, GString *out)
+{
+    bool nodes = false, verbose = false, found = false;
+    g_autofree char *device = NULL;
+
+    for (;;) {
+        g_free(device);
+        device = hmp_word(&args);
+        if (device && g_str_equal(device, "-n")) {
+            nodes = true;
+        } else if (device && g_str_equal(device, "-v")) {
+            verbose = true;
+        } else {
+            break;
+        }
+    }
+    if (!nodes) {
+        found = info_drives(device, verbose, out);
+    }
+    if (nodes || (device && !found)) {
+        found = info_nodes(device, verbose, out);
+    }
+    if (device && !found) {
+        g_string_append_printf(out, "Error: Device '%s' not found\r\n",
+                               device);
+    }
+}
+
+static void print_stats(const BlockStats *info, GString *out)
+{
+    const BlockDeviceStats *s = info->stats;
+
+    g_string_append_printf(out, "%s: rd_bytes=%" PRId64 " wr_bytes=%" PRId64
+                           " rd_operations=%" PRId64 " wr_operations=%" PRId64
+                           " flush_operations=%" PRId64
+                           " wr_total_time_ns=%" PRId64
+                           " rd_total_time_ns=%" PRId64
+                           " flush_total_time_ns=%" PRId64
+                           " rd_merged=%" PRId64 " wr_merged=%" PRId64
+                           " idle_time_ns=%" PRId64 "\r\n", info->device,
+                           s->rd_bytes, s->wr_bytes, s->rd_operations,
+                           s->wr_operations, s->flush_operations,
+                           s->wr_total_time_ns, s->rd_total_time_ns,
+                           s->flush_total_time_ns, s->rd_merged,
+                           s->wr_merged, s->idle_time_ns);
+}
+
+void coroutine_fn hmp_info_blockstats(const char *args, GString *out)
+{
+    g_autoptr(BlockStatsList) list = qmp_query_blockstats(false, false, NULL);
+    BlockStatsList *item;
+
+    for (item = list; item; item = item->next) {
+        if (item->value->device) {
+            print_stats(item->value, out);
+        }
+    }
+}
+
+void coroutine_fn hmp_stop(const char *args, GString *out)
+{
+    GError *err = NULL;
+
+    qmp_stop(&err);
+    hmp_error(out, err);
+}
+
+void coroutine_fn hmp_cont(const char *args, GString *out)
+{
+    qmp_cont(NULL);
+}
+
+void coroutine_fn hmp_quit(const char *args, GString *out)
+{
+    qmp_quit(NULL);
+}
+
+void coroutine_fn hmp_object_add(const char *args, GString *out)
+{
+    GError *err = NULL;
+    json_t *tree = keyval_parse(args, "qom-type", NULL, &err);
+    g_autoptr(ObjectOptions) options = NULL;
+
+    options = tree ? qapi_ObjectOptions_from_keyval(tree, &err) : NULL;
+    if (options) {
+        object_add(options, &err);
+    }
+    json_decref(tree);
+    hmp_error(out, err);
+}
+
+void coroutine_fn hmp_object_del(const char *args, GString *out)
+{
+    g_autofree char *id = hmp_word(&args);
+    GError *err = NULL;
+
+    if (id) {
+        object_del(id, &err);
+    } else {
+        g_string_append(out, "object_del: id expected\r\n");
+    }
+    hmp_error(out, err);
+}
