@@ -1,0 +1,197 @@
+/*
+ * colo-storage-daemon: disk images over NBD, driven by QMP
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "storage-daemon.h"
+
+#include "block/drivers.h"
+#include "block/export.h"
+#include "block/run-state.h"
+#include "block/throttle-group.h"
+#include "io/socket.h"
+#include "monitor/monitor.h"
+#include "qapi/event.h"
+#include "qom/object.h"
+#include "util/log.h"
+
+/* Types of the block layer join those that qom itself has. */
+#define OBJECT_TYPES_MAX 32
+
+/* Tables that are the same for every daemon in the process. */
+static void register_all(void)
+{
+    static const ObjectTypeInfo *types[OBJECT_TYPES_MAX];
+    size_t n;
+
+    for (n = 0; qom_types[n]; n++) {
+        g_assert(n + 2 < ARRAY_SIZE(types));
+        types[n] = qom_types[n];
+    }
+    types[n] = &throttle_group_type;
+    bdrv_register_drivers(bdrv_drivers);
+    block_export_register(block_export_drivers);
+    object_register_types(types);
+    qapi_event_set_sink(monitor_event_sink);
+    socket_set_fd_lookup(monitor_get_fd);
+}
+
+static void print_and_exit(const CommandLine *cl)
+{
+    if (command_line_has(cl, OPT_HELP)) {
+        g_autofree char *help = command_line_help(g_get_prgname());
+
+        fputs(help, stdout);
+        exit(0);
+    }
+    if (command_line_has(cl, OPT_VERSION)) {
+        printf("colo-storage-daemon (colo-block) %s\n", COLO_VERSION);
+        exit(0);
+    }
+}
+
+/* What comes before threads and the loop: the process itself. */
+static bool prepare_process(const CommandLine *cl, GError **errp)
+{
+    const char *pidfile = command_line_last(cl, OPT_PIDFILE);
+    const char *sandbox = command_line_last(cl, OPT_SANDBOX);
+    const char *log = command_line_last(cl, OPT_LOG);
+    guint i;
+
+    if (log && !log_set_file(log, errp)) {
+        return false;
+    }
+    for (i = 0; i < cl->given->len; i++) {
+        GivenOption *given = &g_array_index(cl->given, GivenOption, i);
+
+        if (given->option == OPT_TRACE &&
+            !trace_option_apply(given->arg, errp)) {
+            error_prepend(errp, "%s %s: ", given->name, given->arg);
+            return false;
+        }
+    }
+    if (command_line_has(cl, OPT_DAEMONIZE) && !daemonize_begin(errp)) {
+        return false;
+    }
+    if (pidfile && !pidfile_create(pidfile, errp)) {
+        return false;
+    }
+    if (sandbox && !sandbox_apply(sandbox, errp)) {
+        error_prepend(errp, "-sandbox %s: ", sandbox);
+        return false;
+    }
+    return true;
+}
+
+static void tell_ignored(const CommandLine *cl)
+{
+    g_autofree char *ignored = command_line_ignored(cl);
+
+    if (ignored) {
+        info_report("there is no machine here, ignored: %s", ignored);
+    }
+}
+
+/* Name by -name: "x" or "guest=x,...". */
+static void set_name(const CommandLine *cl)
+{
+    const char *name = command_line_last(cl, OPT_NAME);
+    g_autofree char *first = NULL;
+
+    if (name) {
+        first = g_strndup(name, strcspn(name, ","));
+        monitor_set_guest_name(g_str_has_prefix(first, "guest=")
+                               ? first + strlen("guest=") : first);
+    }
+}
+
+typedef struct Main {
+    const CommandLine *cl;
+    GError *err;
+    bool done;
+} Main;
+
+static void coroutine_fn start_entry(void *opaque)
+{
+    Main *m = opaque;
+
+    daemon_start(m->cl, &m->err);
+    m->done = true;
+}
+
+static void coroutine_fn shutdown_entry(void *opaque)
+{
+    Main *m = opaque;
+
+    daemon_shutdown();
+    m->done = true;
+}
+
+static void run_coroutine(AioContext *ctx, CoroutineEntry *entry, Main *m)
+{
+    m->done = false;
+    coroutine_start(entry, m);
+    while (!m->done) {
+        aio_poll(ctx, true);
+    }
+}
+
+/* Start, serve, end; false if it could not be started. */
+static bool run(AioContext *ctx, const CommandLine *cl)
+{
+    Main m = { .cl = cl };
+    bool started;
+
+    set_name(cl);
+    run_coroutine(ctx, start_entry, &m);
+    if (!m.err) {
+        daemonize_done(command_line_has(cl, OPT_LOG), &m.err);
+    }
+    started = !m.err;
+    if (m.err) {
+        error_report("%s", m.err->message);
+        g_clear_error(&m.err);
+    }
+    while (started && run_state_shutdown_cause() == SHUTDOWN_CAUSE_NONE) {
+        aio_poll(ctx, true);
+    }
+    run_coroutine(ctx, shutdown_entry, &m);
+    return started;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) err = NULL;
+    AioContext *ctx = NULL;
+    CommandLine cl = { NULL };
+    bool ok;
+
+    g_set_prgname("colo-storage-daemon");
+    if (!command_line_parse(argc, argv, &cl, &err)) {
+        error_report("%s", err->message);
+        command_line_clear(&cl);
+        return 1;
+    }
+    print_and_exit(&cl);
+
+    ok = prepare_process(&cl, &err);
+    ctx = ok ? aio_context_new(NULL, &err) : NULL;
+    ok = ctx && signals_init(ctx, &err);
+    if (ok) {
+        tell_ignored(&cl);
+        register_all();
+        ok = run(ctx, &cl);
+    } else {
+        error_report("%s", err->message);
+    }
+
+    if (ctx) {
+        signals_fini(ctx);
+        aio_context_free(ctx);
+    }
+    pidfile_remove();
+    command_line_clear(&cl);
+    return ok ? 0 : 1;
+}
