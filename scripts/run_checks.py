@@ -231,10 +231,13 @@ class Checks:
         for target in sorted((directory / 'tests/fuzz').glob('fuzz-*')):
             if not (target.is_file() and os.access(target, os.X_OK)):
                 continue
+            # What it finds is kept apart from the seeds
+            found = directory / 'tests/fuzz/found' / target.name
+            found.mkdir(parents=True, exist_ok=True)
             ok, output = self.run(
                 [str(target), f'-max_total_time={LONG_FUZZ_SECONDS}',
                  '-seed=1', '-timeout=20', '-rss_limit_mb=2048',
-                 f'-artifact_prefix={directory}/tests/fuzz/',
+                 f'-artifact_prefix={directory}/tests/fuzz/', str(found),
                  str(directory / 'tests/fuzz/corpus' / target.name)],
                 LONG_FUZZ_SECONDS * 2 + 60)
             if ok:
