@@ -8,8 +8,9 @@
  * Waking: whoever gives work to a context from outside sets its @notified
  * flag and then looks at @sleeping; the loop sets @sleeping and then looks at
  * @notified.  These four are sequentially consistent, so that either the loop
- * sees the work or the other side sees the sleeper and writes to its eventfd.  So a busy loop costs those who notify it no system call.  The
- * eventfd is watched edge-triggered and never read.
+ * sees the work or the other side sees the sleeper and writes to its eventfd.
+ * So a busy loop costs those who notify it no system call.  The eventfd is
+ * watched edge-triggered and never read.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
