@@ -15,6 +15,9 @@
 #include "util/file-engine-int.h"
 
 #include <liburing.h>
+#ifdef CONFIG_VALGRIND_H
+#include <valgrind/memcheck.h>
+#endif
 
 #define RING_ENTRIES 256
 
@@ -131,6 +134,21 @@ static void submit_all(void *opaque)
     complete_all(ue);
 }
 
+/* valgrind does not see the kernel write into our memory. */
+static void tell_valgrind(const FileRequest *req, ssize_t bytes)
+{
+#ifdef CONFIG_VALGRIND_H
+    if (!RUNNING_ON_VALGRIND || req->op != FILE_OP_READ) {
+        return;
+    }
+    for (int i = 0; i < req->niov && bytes > 0; i++) {
+        VALGRIND_MAKE_MEM_DEFINED(req->iov[i].iov_base,
+                                  MIN((size_t)bytes, req->iov[i].iov_len));
+        bytes -= req->iov[i].iov_len;
+    }
+#endif
+}
+
 static ssize_t coroutine_fn uring_co_run(FileEngine *engine, FileRequest *req)
 {
     UringEngine *ue = container_of(engine, UringEngine, base);
@@ -144,6 +162,7 @@ static ssize_t coroutine_fn uring_co_run(FileEngine *engine, FileRequest *req)
     if (ur.ret == -EAGAIN || ur.ret == -EINTR) {
         return file_request_run_in_thread(req);
     }
+    tell_valgrind(req, ur.ret);
     return ur.ret;
 }
 
