@@ -33,6 +33,7 @@ struct IOListener {
     ListenSocket *sockets;      /* one for each of @bound */
 
     AioTimer retry;             /* pending while there are no descriptors */
+    bool starved;               /* said so, and not accepted any since */
     unsigned refcnt;            /* callbacks hold one: they may free us */
     bool paused;
     bool closed;
@@ -72,6 +73,19 @@ static bool is_out_of_resources(int err)
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
+/* Leave the connections in the kernel's queue for a moment. */
+static void listener_starve(IOListener *listener, int err)
+{
+    if (!listener->starved) {
+        warn_report("Failed to accept a connection: %s; trying again until "
+                    "it works", g_strerror(err));
+    }
+    listener->starved = true;
+    listener_watch(listener, false);
+    aio_timer_mod(&listener->retry,
+                  aio_clock_get_ns(listener->ctx) + ACCEPT_RETRY_NS);
+}
+
 /* One connection; false when there is none for now. */
 static bool listener_accept_one(IOListener *listener, int listen_fd)
 {
@@ -81,16 +95,12 @@ static bool listener_accept_one(IOListener *listener, int listen_fd)
         int err = errno;
 
         if (is_out_of_resources(err)) {
-            warn_report("Failed to accept a connection: %s; trying again "
-                        "in %d ms", g_strerror(err),
-                        (int)(ACCEPT_RETRY_NS / SCALE_MS));
-            listener_watch(listener, false);
-            aio_timer_mod(&listener->retry,
-                          aio_clock_get_ns(listener->ctx) + ACCEPT_RETRY_NS);
+            listener_starve(listener, err);
         }
         /* A connection that is gone already concerns nobody. */
         return err == ECONNABORTED || err == EINTR;
     }
+    listener->starved = false;
     socket_set_tcp_options(fd, listener->addr);
     listener->func(io_channel_new_fd(fd), listener->opaque);
     return true;

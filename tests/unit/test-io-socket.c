@@ -8,6 +8,7 @@
 #include "io/socket.h"
 
 #include <glib/gstdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -354,6 +355,41 @@ static void test_pause(Fixture *f, gconstpointer data)
     poll_until(&f->accepted);
 }
 
+/* Take all descriptors; the last one taken is returned. */
+static int exhaust_descriptors(struct rlimit *old)
+{
+    struct rlimit low;
+    int fd = open("/dev/null", O_RDONLY);
+
+    getrlimit(RLIMIT_NOFILE, old);
+    low = *old;
+    low.rlim_cur = fd + 1;
+    setrlimit(RLIMIT_NOFILE, &low);
+    return fd;
+}
+
+static void test_out_of_descriptors(Fixture *f, gconstpointer data)
+{
+    g_autofree char *at = NULL;
+    struct rlimit old;
+    int fd;
+
+    listen_on(f, "127.0.0.1:0");
+    at = listening_at(f);
+    io_listener_pause(f->listener, true);
+    connect_to(f, at);
+    g_assert_no_error(f->err);
+    fd = exhaust_descriptors(&old);
+    io_listener_pause(f->listener, false);
+    while (aio_next_deadline_ns(f->ctx) < 0) {
+        aio_poll(f->ctx, true);
+    }
+    g_assert_false(f->accepted);
+    setrlimit(RLIMIT_NOFILE, &old);
+    close(fd);
+    poll_until(&f->accepted);
+}
+
 static int lookup_none(const char *name, GError **errp)
 {
     error_setg(errp, "File descriptor named '%s' has not been found", name);
@@ -418,6 +454,7 @@ int main(int argc, char **argv)
         { "/socket/connect/cancel", test_cancel },
         { "/socket/connect/timeout", test_timeout },
         { "/socket/pause", test_pause },
+        { "/socket/out-of-descriptors", test_out_of_descriptors },
         { "/socket/fd/number", test_descriptor },
         { "/socket/fd/name", test_descriptor_by_name },
         { "/socket/fd/no-socket", test_descriptor_is_no_socket },

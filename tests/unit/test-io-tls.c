@@ -184,6 +184,29 @@ static void test_psk_transfer(Fixture *f, gconstpointer data)
     transfer(&f->server, &f->client);
 }
 
+static void test_old_protocol(Fixture *f, gconstpointer data)
+{
+    add_psk("server", "server", NULL);
+    must_object_add("{'qom-type': 'tls-creds-psk', 'id': 'client', 'dir': "
+                    "'%s', 'username': 'alice', 'priority': "
+                    "'NORMAL:-VERS-TLS1.3'}", keys_dir);
+    handshake(f);
+    assert_handshake_ok(f);
+    transfer(&f->client, &f->server);
+    transfer(&f->server, &f->client);
+}
+
+static void test_bad_priority(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(try_object_add(&err, "{'qom-type': 'tls-creds-psk', "
+                                  "'id': 'c', 'dir': '%s', 'priority': "
+                                  "'NONSENSE'}", keys_dir));
+    g_assert_true(g_str_has_prefix(err->message, "Unable to set TLS session "
+                                   "priority NONSENSE"));
+}
+
 static ssize_t read_now(IOChannel *ioc, void *buf, size_t bytes)
 {
     struct iovec iov = { .iov_base = buf, .iov_len = bytes };
@@ -503,6 +526,8 @@ int main(int argc, char **argv)
         void (*func)(Fixture *, gconstpointer);
     } tests[] = {
         { "/tls/psk/transfer", test_psk_transfer },
+        { "/tls/psk/old-protocol", test_old_protocol },
+        { "/tls/psk/bad-priority", test_bad_priority },
         { "/tls/psk/wrong-key", test_psk_wrong_key },
         { "/tls/psk/authz", test_psk_authz },
         { "/tls/psk/unknown-user", test_psk_unknown_user },
