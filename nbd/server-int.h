@@ -166,7 +166,7 @@ typedef struct NBDParser {
 } NBDParser;
 uint16_t nbd_parse_u16(NBDParser *in);
 uint32_t nbd_parse_u32(NBDParser *in);
-/* A string of @length bytes; NULL (failed) if too long or with NUL inside. */
+/* UTF-8 of @length bytes; NULL (failed) if it is too long or none. */
 char *nbd_parse_string(NBDParser *in, uint32_t length);
 
 /* server-meta.c */

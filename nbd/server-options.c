@@ -47,7 +47,8 @@ char *nbd_parse_string(NBDParser *in, uint32_t length)
     if (length <= NBD_MAX_STRING_SIZE) {
         p = nbd_parse_bytes(in, length);
     }
-    if (!p || memchr(p, '\0', length)) {
+    if (!p || memchr(p, '\0', length) ||
+        !g_utf8_validate_len((const char *)p, length, NULL)) {
         in->failed = true;
         return NULL;
     }

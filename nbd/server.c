@@ -101,6 +101,8 @@ void nbd_connection_fail(NBDConnection *conn, const char *fmt, ...)
     va_start(ap, fmt);
     reason = g_strdup_vprintf(fmt, ap);
     va_end(ap);
+    /* What clients send must not make lines of its own in the log. */
+    g_strdelimit(reason, "\n\r\033", '?');
     error_report("NBD client '%s': %s; closing the connection",
                  io_channel_peer_name(conn->plain), reason);
     if (conn->exp) {
