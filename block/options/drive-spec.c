@@ -12,6 +12,7 @@
 
 #include "block/keyval.h"
 #include "qapi/json-stream.h"
+#include "util/size.h"
 
 /* Larger buses do not exist. */
 #define PLACE_MAX 65535
@@ -279,7 +280,21 @@ static bool take_format(json_t *opts, GError **errp)
     return true;
 }
 
-/* Nest what is left of the flat options; what has dots last. */
+/* "1M" for what is a plain number in the schema. */
+static void expand_size(json_t *opts, const char *key)
+{
+    const char *text = json_string_value(json_object_get(opts, key));
+    g_autofree char *bytes = NULL;
+    uint64_t value;
+
+    /* What is no size is refused where its type is known. */
+    if (text && size_parse(text, &value)) {
+        bytes = g_strdup_printf("%" PRIu64, value);
+        json_object_set_new(opts, key, json_string(bytes));
+    }
+}
+
+/* Nest what is left of the flat options. */
 static json_t *nest(json_t *opts, GError **errp)
 {
     json_t *tree = json_object();
@@ -426,6 +441,8 @@ static bool take_all(DriveSpec *spec, json_t *opts, GError **errp)
     if (!filename && json_object_size(opts) == 0) {
         return true;            /* no medium */
     }
+    expand_size(opts, "size");
+    expand_size(opts, "offset");
     set_default(opts, "read-only", spec->read_only);
     return make_tree(spec, opts, filename && filename[0] ? filename : NULL,
                      aio, errp);

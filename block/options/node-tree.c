@@ -173,6 +173,9 @@ void node_tree_set_aio(json_t *node, const char *aio)
         }
         return;
     }
+    if (!json_is_object(node)) {
+        return;                 /* a reference, or no such child */
+    }
 
     driver = get_str(node, "driver");
     if (driver && !json_object_get(node, "aio") &&
