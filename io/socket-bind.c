@@ -71,7 +71,8 @@ static void unix_socket_note_file(BoundSocket *bound, const char *path)
     struct stat st;
 
     if (lstat(path, &st) == 0) {
-        bound->path = g_strdup(path);
+        /* Absolute: -daemonize changes the working directory. */
+        bound->path = g_canonicalize_filename(path, NULL);
         bound->dev = st.st_dev;
         bound->ino = st.st_ino;
     }
