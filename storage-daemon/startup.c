@@ -184,6 +184,8 @@ bool coroutine_fn daemon_start(const CommandLine *cl, GError **errp)
 {
     size_t i;
 
+    /* Nothing serves a guest before everything is there. */
+    run_state_set(RUN_STATE_PRELAUNCH);
     for (i = 0; i < ARRAY_SIZE(steps); i++) {
         if (!apply_step(cl, i, errp)) {
             return false;

@@ -51,13 +51,10 @@ void run_state_set(RunState state)
     trace_event(run_state_set, "%s -> %s", RunState_str(local->state),
                 RunState_str(state));
     local->state = state;
-    if (running == was_running) {
-        return;
-    }
     block_export_set_guests_running(running);
-    if (running) {
+    if (running && !was_running) {
         qapi_event_send_resume();
-    } else {
+    } else if (!running && was_running) {
         qapi_event_send_stop();
     }
 }
