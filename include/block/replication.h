@@ -36,6 +36,11 @@ typedef struct ReplicationObserver {
     void (*high_mark)(Replication *r);
     /* The first guest write between attach and start. */
     void (*unforwarded)(Replication *r);
+    /*
+     * The node is about to close; @r is not known any more afterwards.  Called
+     * once, before anything of it is undone, in the closing coroutine.
+     */
+    void coroutine_fn (*closing)(Replication *r);
 } ReplicationObserver;
 
 /* Set once per AioContext by replication/; may be NULL. */
@@ -73,7 +78,11 @@ bool coroutine_fn replication_start(Replication *r, GError **errp);
  */
 bool coroutine_fn replication_prepare_checkpoint(Replication *r,
                                                  GError **errp);
-/* Do neither yield nor fail. */
+/*
+ * Do neither yield nor fail.  An abort, or a failover, that comes while
+ * prepare still waits makes prepare return false soon, and leaves the state
+ * that it would have found otherwise: running, or what failover gives.
+ */
 void replication_do_checkpoint(Replication *r);
 void replication_abort_checkpoint(Replication *r);
 
@@ -87,11 +96,15 @@ bool coroutine_fn replication_stop(Replication *r, GError **errp);
  * stop(failover = true).  Primary: forwards are given up, the local disk goes
  * on alone.  Secondary: late writes of the old primary are refused from here
  * on (seal), the layers begin to merge, the guest can write at once.  Does
- * not wait for the peer.  Cannot fail.
+ * not wait for the peer.  Cannot fail.  In state failover-failed: back to
+ * state failover, for the merge to be tried again.
  */
 void replication_failover(Replication *r);
 /* Secondary, state failover: merge, then state done or failover-failed. */
 int coroutine_fn replication_merge(Replication *r, int64_t speed);
+/* While it merges; and how far it is. */
+void replication_set_merge_speed(Replication *r, int64_t speed);
+void replication_merge_progress(Replication *r, ColoMergeProgress *progress);
 
 /*
  * Primary: fail what is outstanding towards the peer, now; the state stays
