@@ -104,13 +104,18 @@ static void coroutine_fn request_run(IoRequest *req, GString *out)
               req->offset, req->bytes, req->bytes, ns, req->machine);
 }
 
-/* Lengths: one each for readv and writev, else there is only one. */
+/* Lengths: one for each part of a vector, else there is only one. */
 static bool parse_lengths(IoRequest *req, const IoArgs *args, GString *out)
 {
+    bool vector = strstr(req->cmd->synopsis, "[len..]") != NULL;
     int64_t max = req->zeroes && io_has(args, 'n') ? INT64_MAX
                                                    : BDRV_REQUEST_MAX_BYTES;
     int i;
 
+    if (args->n_pos > 2 && !vector) {
+        io_cmd_print_usage(req->cmd, out);
+        return false;
+    }
     req->niov = args->n_pos - 1;
     req->iov = g_new0(struct iovec, MAX(req->niov, 1));
     for (i = 0; i < req->niov; i++) {
@@ -411,16 +416,16 @@ const IoCmd io_cmds_rw[] = {
     { "aio_write", "CfiP:quz", 2, -1,
       "[-Cfiquz] [-P pattern] off len [len..]",
       "asynchronously writes a number of bytes", aio_write_run },
-    { "discard", "Cq", 2, 2, "[-Cq] off len",
+    { "discard", "Cq", 2, -1, "[-Cq] off len",
       "discards a number of bytes at a specified offset", discard_run },
     { "flush", "", 0, 0, "", "flush all in-core file state to disk",
       flush_run },
-    { "read", "Cl:pP:qs:v", 2, 2,
+    { "read", "Cl:pP:qs:v", 2, -1,
       "[-Cqv] [-P pattern [-s off] [-l len]] off len",
       "reads a number of bytes at a specified offset", read_run },
     { "readv", "CP:qv", 2, -1, "[-Cqv] [-P pattern] off len [len..]",
       "reads a number of bytes at a specified offset", read_run },
-    { "write", "cCfnpP:qs:uz", 2, 2,
+    { "write", "cCfnpP:qs:uz", 2, -1,
       "[-cCfnquz] [-P pattern | -s source_file] off len",
       "writes a number of bytes at a specified offset", write_run },
     { "writev", "CfP:q", 2, -1, "[-Cfq] [-P pattern] off len [len..]",
