@@ -65,6 +65,7 @@ void coroutine_fn hmp_drive_add(const char *args, GString *out)
 void coroutine_fn hmp_drive_del(const char *args, GString *out)
 {
     g_autofree char *id = hmp_word(&args);
+    g_autofree char *guest_id = NULL;
     BlockExport *exp;
     GError *err = NULL;
 
@@ -73,8 +74,9 @@ void coroutine_fn hmp_drive_del(const char *args, GString *out)
         return;
     }
     /* The guest's view of a drive goes with the drive. */
-    exp = block_export_find(id);
-    if (exp && exp->guest && blk_by_name(id)) {
+    guest_id = block_export_guest_id(id);
+    exp = block_export_find(guest_id);
+    if (exp && blk_by_name(id)) {
         block_export_request_shutdown(exp);
         block_export_co_wait_deleted();
     }

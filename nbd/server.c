@@ -13,7 +13,8 @@
 #include "server-int.h"
 #include "util/trace.h"
 
-#define NBD_LISTEN_BACKLOG 128
+/* As long as the kernel allows: clients may come in a crowd. */
+#define NBD_LISTEN_BACKLOG 4096
 
 struct NBDServer {
     /* Constant */

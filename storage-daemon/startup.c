@@ -88,9 +88,10 @@ static bool coroutine_fn add_guest_export(const DriveInfo *drive,
                                           GError **errp)
 {
     BlockBackend *blk = blk_by_name(drive->id);
+    g_autofree char *id = block_export_guest_id(drive->id);
     BlockExportOptions options = {
         .type = BLOCK_EXPORT_TYPE_NBD,
-        .id = drive->id,
+        .id = id,
         .node_name = drive->id,
         .has_writable = true,
         .writable = !blk_is_read_only(blk),

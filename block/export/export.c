@@ -22,6 +22,9 @@ typedef struct BlockExports {
     bool guests_stopped;
 } BlockExports;
 
+/* No user can take such an id for something else. */
+#define GUEST_ID_PREFIX "#guest-"
+
 static const BlockExportDriver *const *export_drivers;
 
 static void block_exports_init(AioContext *ctx, void *data)
@@ -130,13 +133,6 @@ static BlockBackend *drive_of_root(BlockDriverState *bs)
     return NULL;
 }
 
-static bool drive_is_for_guest(const BlockBackend *blk)
-{
-    const char *legacy_if = blk ? blk_interface(blk) : NULL;
-
-    return legacy_if && *legacy_if && strcmp(legacy_if, "none") != 0;
-}
-
 static void block_export_resized(void *opaque)
 {
     BlockExport *exp = NULL;
@@ -159,7 +155,6 @@ static bool coroutine_fn block_export_co_attach(BlockExport *exp,
     uint64_t perm = BLK_PERM_CONSISTENT_READ | (writable ? BLK_PERM_WRITE : 0);
     BlockBackend *drive = drive_of_root(bs);
 
-    exp->guest |= drive_is_for_guest(drive);
     if (exp->guest && drive) {
         blk_get_perm(drive, &exp->drive_perm, &exp->drive_shared_perm);
         if (!blk_set_perm(drive, exp->drive_perm | perm,
@@ -198,10 +193,26 @@ static void block_export_leave_drive(BlockExport *exp)
 
 /* Adding */
 
+char *block_export_guest_id(const char *drive)
+{
+    return g_strdup_printf(GUEST_ID_PREFIX "%s", drive);
+}
+
+static bool block_export_id_is_wellformed(const BlockExportOptions *options)
+{
+    const char *id = options->id;
+
+    if (options->has_guest && options->guest) {
+        id += g_str_has_prefix(id, GUEST_ID_PREFIX) ?
+              strlen(GUEST_ID_PREFIX) : 0;
+    }
+    return bdrv_name_is_wellformed(id);
+}
+
 static bool block_export_check_options(const BlockExportOptions *options,
                                        GError **errp)
 {
-    if (!bdrv_name_is_wellformed(options->id)) {
+    if (!block_export_id_is_wellformed(options)) {
         error_setg(errp, "Invalid block export id '%s'", options->id);
         return false;
     }

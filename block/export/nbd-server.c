@@ -105,22 +105,16 @@ bool coroutine_fn nbd_guest_server_co_start(const SocketAddress *addr,
     return s->guest != NULL;
 }
 
-NBDServer *nbd_server_for_export(bool guest, bool asked, GError **errp)
+NBDServer *nbd_server_for_export(bool guest, GError **errp)
 {
     NBDServers *s = nbd_servers();
+    NBDServer *server = guest ? s->guest : s->server;
 
-    if (guest && s->guest) {
-        return s->guest;
+    if (!server) {
+        error_setg(errp, guest ? "There is no server for guests, "
+                   "--guest-socket starts one" : "NBD server not running");
     }
-    if (guest && asked) {
-        error_setg(errp, "There is no server for guests, --guest-socket "
-                   "starts one");
-        return NULL;
-    }
-    if (!s->server) {
-        error_setg(errp, "NBD server not running");
-    }
-    return s->server;
+    return server;
 }
 
 const char *nbd_server_open_address(const NBDServer *server)

@@ -186,11 +186,10 @@ static bool coroutine_fn export_nbd_create(BlockExport *exp,
     NBDExport *nbd = &container_of(exp, BlockExportNBD, common)->nbd;
     const BlockExportOptionsNbd *opts = &options->u.nbd;
     const char *name = opts->name ? opts->name : options->node_name;
-    bool asked = options->has_guest && options->guest;
     NBDServer *server;
     int64_t size;
 
-    server = nbd_server_for_export(exp->guest, asked, errp);
+    server = nbd_server_for_export(exp->guest, errp);
     if (!server || !export_nbd_check_text(opts, name, errp)) {
         return false;
     }

@@ -78,6 +78,12 @@ void coroutine_fn block_export_co_close_all(BlockExportType type);
 void coroutine_fn block_export_co_wait_deleted(void);
 
 /*
+ * The id of the export that serves a drive to the guest.  It differs from the
+ * drive's, so that nbd-server-add of the drive still finds its id free.
+ */
+char *block_export_guest_id(const char *drive);
+
+/*
  * Run states hold guest exports: while the guest does not run their
  * requests wait at the gate.
  */

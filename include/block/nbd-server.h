@@ -34,12 +34,8 @@ bool coroutine_fn nbd_server_co_add(const NbdServerAddOptions *options,
 bool nbd_server_remove(const char *name, BlockExportRemoveMode mode,
                        GError **errp);
 
-/*
- * The server for a new export and where it listens; NULL and an error if it
- * does not run.  A guest export that nobody @asked for by name makes do with
- * the other server when there is none for guests.
- */
-NBDServer *nbd_server_for_export(bool guest, bool asked, GError **errp);
+/* The server for a new export; NULL and an error if it does not run. */
+NBDServer *nbd_server_for_export(bool guest, GError **errp);
 /* "127.0.0.1:10809" if others can reach it without TLS, else NULL. */
 const char *nbd_server_open_address(const NBDServer *server);
 
