@@ -10,6 +10,7 @@
 #include "block/keyval.h"
 #include "qapi/qapi-commands-block-core.h"
 #include "qapi/qapi-commands-control.h"
+#include "qapi/qapi-commands-job.h"
 #include "qapi/qapi-commands-misc.h"
 #include "qapi/qapi-commands-run-state.h"
 #include "qapi/qapi-visit-qom.h"
@@ -37,10 +38,23 @@ void coroutine_fn hmp_info_version(const char *args, GString *out)
                            info->qemu->micro, info->package);
 }
 
-/* There are no background jobs. */
 void coroutine_fn hmp_info_jobs(const char *args, GString *out)
 {
-    g_string_append(out, "No active jobs\r\n");
+    g_autoptr(BlockJobInfoList) list = qmp_query_block_jobs(NULL);
+    BlockJobInfoList *item;
+
+    if (!list) {
+        g_string_append(out, "No active jobs\r\n");
+    }
+    for (item = list; item; item = item->next) {
+        const BlockJobInfo *job = item->value;
+
+        g_string_append_printf(out, "Type %s, device %s: Completed %" PRId64
+                               " of %" PRId64 " bytes, speed limit %" PRId64
+                               " bytes/s\r\n", JobType_str(job->type),
+                               job->device, job->offset, job->len,
+                               job->speed);
+    }
 }
 
 /* The lines that a node and a drive have in common. */

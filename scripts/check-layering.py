@@ -31,6 +31,7 @@ HEADERS = {
     'block/export.h': 'block/export',
     'block/nbd-server.h': 'block/export',
     'block/io-cmds.h': 'block/io-cmds',
+    'block/job.h': 'block/jobs',
     'block/options.h': 'block/options',
 }
 

@@ -1,0 +1,66 @@
+/*
+ * Jobs: work in the background that people can see
+ *
+ * A job is a coroutine with a name, progress and a speed limit.  Its driver
+ * says what it does; the core knows its life: created, running, (aborting,)
+ * concluded, gone.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef BLOCK_JOB_H
+#define BLOCK_JOB_H
+
+#include "qapi/qapi-types-job.h"
+#include "util/coroutine.h"
+#include "util/queue.h"
+
+typedef struct BlockJob BlockJob;
+
+typedef struct BlockJobDriver {
+    JobType type;
+    /* The work: 0 or -errno; ends the job. */
+    int coroutine_fn (*run)(BlockJob *job);
+    /* Bytes; may change with every call. */
+    void (*progress)(BlockJob *job, int64_t *done, int64_t *total);
+    /* job->speed has changed. */
+    void (*set_speed)(BlockJob *job);
+    /*
+     * The job is at its end: job->ret is its result.  Called before the
+     * events, in the job's coroutine.
+     */
+    void coroutine_fn (*concluded)(BlockJob *job);
+} BlockJobDriver;
+
+struct BlockJob {
+    /* Constant */
+    const BlockJobDriver *drv;
+    char *id;
+    void *opaque;               /* the driver's */
+
+    int64_t speed;              /* bytes per second, 0: unlimited */
+    JobStatus status;
+    int ret;                    /* valid from concluded on */
+    TAILQ_ENTRY(BlockJob) link;
+};
+
+/*
+ * Make a job and let it run soon.  NULL and an error if @id is taken.  It
+ * frees itself at its end.
+ */
+BlockJob *block_job_start(const BlockJobDriver *drv, const char *id,
+                          void *opaque, GError **errp);
+
+BlockJob *block_job_find(const char *id);
+BlockJob *block_job_next(BlockJob *job);
+
+/* "Block job 'x' not found" of class DeviceNotActive. */
+bool block_job_set_speed(const char *id, int64_t speed, GError **errp);
+
+JobInfoList *block_job_query(void);
+BlockJobInfoList *block_job_query_block(void);
+
+/* Lift all speed limits and wait until every job has ended. */
+void coroutine_fn block_job_co_finish_all(void);
+
+#endif
