@@ -69,6 +69,7 @@ typedef struct NBDServerRequest {
 
     /* Reply */
     void *extra;                /* headers that do not fit; g_free */
+    char *error_text;           /* in place of the errno's; g_free */
     size_t tx_bytes;            /* not sent yet */
     uint8_t header[64];
     TAILQ_ENTRY(NBDServerRequest) link; /* reply queue, or the free list */

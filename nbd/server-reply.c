@@ -74,6 +74,7 @@ static void nbd_request_end(NBDServerRequest *req)
                         req->buf_size);
     }
     g_clear_pointer(&req->extra, g_free);
+    g_clear_pointer(&req->error_text, g_free);
     if (req->type == NBD_CMD_READ || req->type == NBD_CMD_WRITE) {
         conn->in_flight_bytes -= req->length;
     }
@@ -233,7 +234,7 @@ void nbd_reply_queue(NBDServerRequest *req)
 static void nbd_reply_error_chunk(NBDServerRequest *req, uint16_t type,
                                   int err, int64_t offset)
 {
-    const char *text = g_strerror(err);
+    const char *text = req->error_text ?: g_strerror(err);
     uint8_t *p = req->header + NBD_CHUNK_SIZE;
     size_t len = strlen(text), tail = 0;
 

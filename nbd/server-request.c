@@ -186,6 +186,18 @@ static int coroutine_fn nbd_request_co_run(NBDServerRequest *req)
     }
 }
 
+/* Whether the client may write, where the export asks. */
+static int nbd_request_check_writer(NBDServerRequest *req)
+{
+    NBDExport *exp = req->conn->exp;
+
+    if (!nbd_commands[req->type].writes || !exp->ops->may_write ||
+        exp->ops->may_write(exp, req->conn, &req->error_text)) {
+        return 0;
+    }
+    return -EPERM;
+}
+
 void coroutine_fn nbd_request_entry(void *opaque)
 {
     NBDServerRequest *req = opaque;
@@ -204,6 +216,9 @@ void coroutine_fn nbd_request_entry(void *opaque)
         /* Cut off: nothing more of this client reaches the disk. */
         nbd_request_drop(req);
         return;
+    }
+    if (ret == 0) {
+        ret = nbd_request_check_writer(req);
     }
     if (ret == 0) {
         ret = nbd_request_co_run(req);

@@ -181,6 +181,9 @@ static void coroutine_fn nbd_connection_co_transmit(NBDConnection *conn)
 
     nbd_pool_remove_user(&conn->pool_user);
     LIST_REMOVE(conn, next_in_export);
+    if (exp->ops->client_left) {
+        exp->ops->client_left(exp, conn);
+    }
     exp->ops->unref(exp);
 }
 

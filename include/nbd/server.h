@@ -36,6 +36,15 @@ typedef struct NBDExportOps {
     int coroutine_fn (*wait)(NBDExport *exp, const void *client);
     void (*cancel_waiting)(NBDExport *exp, const void *client);
 
+    /*
+     * Called before each request that writes, past wait(): whether @client
+     * may.  If not, the request fails with EPERM and *@why (g_free) as text.
+     * Default: it may.
+     */
+    bool (*may_write)(NBDExport *exp, const void *client, char **why);
+    /* Nothing more comes from @client.  Default: nothing. */
+    void (*client_left)(NBDExport *exp, const void *client);
+
     int coroutine_fn (*preadv)(NBDExport *exp, int64_t offset, int64_t bytes,
                                IOVector *qiov);
     int coroutine_fn (*pwritev)(NBDExport *exp, int64_t offset, int64_t bytes,

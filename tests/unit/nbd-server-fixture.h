@@ -30,6 +30,8 @@ typedef struct Disk {
     unsigned n_requests;
     unsigned n_status;
     bool slow;                  /* requests take a turn of the loop */
+    bool refuse_writers;
+    unsigned n_left;            /* clients that have gone */
 } Disk;
 
 typedef struct Fixture {
@@ -73,6 +75,20 @@ static void disk_cancel_waiting(NBDExport *exp, const void *client)
         disk_of(exp)->cancelled = true;
         co_queue_restart_all(&disk_of(exp)->gate);
     }
+}
+
+static bool disk_may_write(NBDExport *exp, const void *client, char **why)
+{
+    if (disk_of(exp)->refuse_writers) {
+        *why = g_strdup("another one writes");
+        return false;
+    }
+    return true;
+}
+
+static void disk_client_left(NBDExport *exp, const void *client)
+{
+    disk_of(exp)->n_left++;
 }
 
 static int coroutine_fn disk_begin(NBDExport *exp, unsigned flags)
@@ -157,6 +173,8 @@ static const NBDExportOps disk_ops = {
     .unref = disk_unref,
     .wait = disk_wait,
     .cancel_waiting = disk_cancel_waiting,
+    .may_write = disk_may_write,
+    .client_left = disk_client_left,
     .preadv = disk_preadv,
     .pwritev = disk_pwritev,
     .pwrite_zeroes = disk_pwrite_zeroes,

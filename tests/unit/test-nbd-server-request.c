@@ -476,6 +476,65 @@ static void test_memory_is_given_back_when_idle(Fixture *f, gconstpointer d)
     }
 }
 
+static void test_refused_writer_may_read(Fixture *f, gconstpointer d)
+{
+    static const char why[] = "another one writes";
+    uint8_t data[64];
+    NBDChunk chunk;
+
+    f->disk.refuse_writers = true;
+    client_go(f, true);
+    send_write(f, 1, 0, 0xaa, 512);
+    chunk = recv_chunk(f, 1);
+    g_assert_cmphex(chunk.type, ==, NBD_REPLY_TYPE_ERROR);
+    g_assert_cmpuint(chunk.length, ==, NBD_ERROR_CHUNK_SIZE + strlen(why));
+    recv_bytes(f, data, chunk.length);
+    g_assert_cmpuint(nbd_get32(data), ==, EPERM);
+    g_assert_cmpmem(data + NBD_ERROR_CHUNK_SIZE, strlen(why), why,
+                    strlen(why));
+    g_assert_cmpuint(f->disk.n_requests, ==, 0);
+
+    /* The text does not stick to the request's memory. */
+    f->disk.refuse_writers = false;
+    f->disk.fail = EIO;
+    send_write(f, 2, 0, 0xaa, 512);
+    chunk = recv_chunk(f, 2);
+    g_assert_cmpuint(chunk.length, ==,
+                     NBD_ERROR_CHUNK_SIZE + strlen(g_strerror(EIO)));
+    recv_bytes(f, data, chunk.length);
+    f->disk.fail = 0;
+
+    f->disk.refuse_writers = true;
+    f->disk.data[0] = 1;
+    send_request(f, NBD_CMD_READ, NBD_CMD_FLAG_DF, 3, 0, 1);
+    chunk = recv_chunk(f, 3);
+    g_assert_cmphex(chunk.type, ==, NBD_REPLY_TYPE_OFFSET_DATA);
+    recv_bytes(f, data, chunk.length);
+}
+
+static void test_all_writing_commands_ask(Fixture *f, gconstpointer d)
+{
+    f->disk.refuse_writers = true;
+    client_go(f, false);
+    send_write(f, 1, 0, 0xaa, 512);
+    expect_simple(f, 1, EPERM);
+    send_request(f, NBD_CMD_WRITE_ZEROES, 0, 2, 0, 512);
+    expect_simple(f, 2, EPERM);
+    send_request(f, NBD_CMD_TRIM, 0, 3, 0, 512);
+    expect_simple(f, 3, EPERM);
+    send_request(f, NBD_CMD_FLUSH, 0, 4, 0, 0);
+    expect_simple(f, 4, 0);
+}
+
+static void test_owner_is_told_who_left(Fixture *f, gconstpointer d)
+{
+    client_go(f, false);
+    g_assert_cmpuint(f->disk.n_left, ==, 0);
+    send_request(f, NBD_CMD_DISC, 0, 1, 0, 0);
+    expect_close(f);
+    g_assert_cmpuint(f->disk.n_left, ==, 1);
+}
+
 #define ADD(name, func) \
     g_test_add("/nbd-server/request/" name, Fixture, NULL, setup, func, \
                teardown)
@@ -510,6 +569,9 @@ int main(int argc, char **argv)
     ADD("gate-left", test_client_that_leaves_the_gate_is_forgotten);
     ADD("bounded", test_requests_in_flight_are_bounded);
     ADD("disconnected", test_disconnected_export_takes_nothing_more);
+    ADD("refused-writer", test_refused_writer_may_read);
+    ADD("writers-ask", test_all_writing_commands_ask);
+    ADD("left", test_owner_is_told_who_left);
     ADD("idle-memory", test_memory_is_given_back_when_idle);
     return g_test_run();
 }
