@@ -26,6 +26,7 @@ typedef struct BlockExports {
 #define GUEST_ID_PREFIX "#guest-"
 
 static const BlockExportDriver *const *export_drivers;
+static const BlockExportHooks *export_hooks;
 
 static void block_exports_init(AioContext *ctx, void *data)
 {
@@ -48,6 +49,11 @@ static BlockExports *block_exports(void)
 void block_export_register(const BlockExportDriver *const *drivers)
 {
     export_drivers = drivers;
+}
+
+void block_export_set_hooks(const BlockExportHooks *hooks)
+{
+    export_hooks = hooks;
 }
 
 static const BlockExportDriver *block_export_driver(BlockExportType type)
@@ -234,6 +240,21 @@ static bool block_export_check_options(const BlockExportOptions *options,
     return true;
 }
 
+/* Whether those above allow it. */
+static bool coroutine_fn
+block_export_co_check_allowed(BlockDriverState *bs,
+                              const BlockExportOptions *options, GError **errp)
+{
+    bool guest = (options->has_guest && options->guest) ||
+                 drive_is_for_guest(drive_of_root(bs));
+
+    if (!guest && options->has_force && options->force) {
+        error_setg(errp, "Parameter 'force' is only for guest exports");
+        return false;
+    }
+    return !export_hooks || export_hooks->check(bs, options, guest, errp);
+}
+
 /* The memory and the backend of @exp, which may be half-made. */
 static void coroutine_fn block_export_co_free(BlockExport *exp)
 {
@@ -269,6 +290,9 @@ BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
         error_setg(errp, "Cannot export read-only node as writable");
         return NULL;
     }
+    if (!block_export_co_check_allowed(bs, options, errp)) {
+        return NULL;
+    }
 
     drv = block_export_driver(options->type);
     g_assert(drv->instance_size >= sizeof(BlockExport));
@@ -291,6 +315,9 @@ BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
     }
     trace_event(block_export_add, "id %s node %s", exp->id,
                 options->node_name);
+    if (export_hooks) {
+        export_hooks->added(exp, options);
+    }
     return exp;
 }
 

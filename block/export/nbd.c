@@ -52,6 +52,29 @@ static void export_nbd_cancel_waiting(NBDExport *nbd, const void *client)
     blk_cancel_waiting(nbd_blk(nbd), client);
 }
 
+static bool export_nbd_may_write(NBDExport *nbd, const void *client,
+                                 char **why)
+{
+    BlockExport *exp = &from_nbd(nbd)->common;
+    g_autoptr(GError) err = NULL;
+
+    if (G_LIKELY(!exp->guard) ||
+        exp->guard->may_write(exp->guard, exp, client, &err)) {
+        return true;
+    }
+    *why = g_strdup(err->message);
+    return false;
+}
+
+static void export_nbd_client_left(NBDExport *nbd, const void *client)
+{
+    BlockExportGuard *guard = from_nbd(nbd)->common.guard;
+
+    if (guard) {
+        guard->client_left(guard, client);
+    }
+}
+
 static BdrvRequestFlags export_nbd_fua(NBDExport *nbd, unsigned flags)
 {
     return flags & NBD_CMD_FLAG_FUA || from_nbd(nbd)->common.writethrough ?
@@ -133,6 +156,8 @@ static const NBDExportOps export_nbd_ops = {
     .unref = export_nbd_unref,
     .wait = export_nbd_wait,
     .cancel_waiting = export_nbd_cancel_waiting,
+    .may_write = export_nbd_may_write,
+    .client_left = export_nbd_client_left,
     .preadv = export_nbd_preadv,
     .pwritev = export_nbd_pwritev,
     .pwrite_zeroes = export_nbd_pwrite_zeroes,

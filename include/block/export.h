@@ -15,6 +15,27 @@
 
 typedef struct BlockExport BlockExport;
 
+/*
+ * Who decides which client may write, where not everybody may: above, by
+ * setting exp->guard.  @client is nothing but a name.
+ */
+typedef struct BlockExportGuard {
+    bool (*may_write)(struct BlockExportGuard *guard, BlockExport *exp,
+                      const void *client, GError **errp);
+    /* Nothing more comes from @client. */
+    void (*client_left)(struct BlockExportGuard *guard, const void *client);
+} BlockExportGuard;
+
+/* What is asked and told above when exports come. */
+typedef struct BlockExportHooks {
+    /* Whether @bs may be exported so; @guest: to a guest. */
+    bool coroutine_fn (*check)(BlockDriverState *bs,
+                               const BlockExportOptions *options, bool guest,
+                               GError **errp);
+    void coroutine_fn (*added)(BlockExport *exp,
+                               const BlockExportOptions *options);
+} BlockExportHooks;
+
 typedef struct BlockExportDriver {
     BlockExportType type;
     size_t instance_size;       /* of the struct that begins with BlockExport */
@@ -40,6 +61,7 @@ struct BlockExport {
     bool drive_blk;             /* @blk is a drive's own */
     bool writethrough;
     uint64_t drive_perm, drive_shared_perm;     /* the drive's before us */
+    BlockExportGuard *guard;    /* NULL: every client may write */
     bool shutting_down;
     /* The user (monitor) holds one until the export is deleted. */
     unsigned refcnt;
@@ -48,6 +70,8 @@ struct BlockExport {
 };
 
 void block_export_register(const BlockExportDriver *const *drivers);
+/* Set once, before exports are added; NULL: nobody is asked. */
+void block_export_set_hooks(const BlockExportHooks *hooks);
 
 /* block-export-add.  Hold the graph mutex. */
 BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
