@@ -117,6 +117,20 @@ void coroutine_fn blk_co_wait_idle(BlockBackend *blk)
     }
 }
 
+int coroutine_fn blk_co_wait_idle_unless(BlockBackend *blk,
+                                         const bool *cancelled)
+{
+    while (blk->in_flight && !*cancelled) {
+        co_queue_wait(&blk->graph->idle_waiters);
+    }
+    return *cancelled ? -ECANCELED : 0;
+}
+
+void blk_wake_idle_waiters(void)
+{
+    block_graph_became_idle(block_graph());
+}
+
 unsigned blk_in_flight(const BlockBackend *blk)
 {
     return blk->in_flight;

@@ -101,6 +101,13 @@ void blk_cancel_waiting(BlockBackend *blk, const void *owner);
 
 /* Wait until nothing of this backend is in flight. */
 void coroutine_fn blk_co_wait_idle(BlockBackend *blk);
+/*
+ * The same; -ECANCELED once *@cancelled, which blk_wake_idle_waiters() makes
+ * waiters look at again.
+ */
+int coroutine_fn blk_co_wait_idle_unless(BlockBackend *blk,
+                                         const bool *cancelled);
+void blk_wake_idle_waiters(void);
 unsigned blk_in_flight(const BlockBackend *blk);
 
 /* Called when the node's length has changed. */
