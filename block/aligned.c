@@ -198,16 +198,22 @@ int coroutine_fn bdrv_aligned_co_pwritev(BlockDriverState *bs, int64_t offset,
                                          int64_t bytes, IOVector *qiov,
                                          BdrvRequestFlags flags)
 {
+    int ret;
+
     if (G_UNLIKELY(bs->detect_zeroes) && !(flags & BDRV_REQ_ZERO_WRITE)) {
         flags |= detect_zeroes(bs, bytes, qiov);
     }
     if (flags & BDRV_REQ_ZERO_WRITE) {
-        return bdrv_aligned_co_pwrite_zeroes(bs, offset, bytes, flags);
+        bdrv_co_own_event(bs, "pwritev_zero");
+        ret = bdrv_aligned_co_pwrite_zeroes(bs, offset, bytes, flags);
+    } else {
+        bdrv_co_own_event(bs, "pwritev");
+        ret = G_UNLIKELY(bytes > max_transfer(bs))
+            ? write_split(bs, offset, bytes, qiov, flags)
+            : write_chunk(bs, offset, bytes, qiov, flags);
     }
-    if (G_UNLIKELY(bytes > max_transfer(bs))) {
-        return write_split(bs, offset, bytes, qiov, flags);
-    }
-    return write_chunk(bs, offset, bytes, qiov, flags);
+    bdrv_co_own_event(bs, "pwritev_done");
+    return ret;
 }
 
 /* Zeroes */

@@ -61,6 +61,10 @@ int coroutine_fn bdrv_co_flush(BlockDriverState *bs)
         return 0;
     }
     bdrv_inc_in_flight(bs);
+    if (bs->file) {
+        bdrv_co_own_event(bs->file->bs, "flush_to_os");
+        bdrv_co_own_event(bs->file->bs, "flush_to_disk");
+    }
     ret = bs->drv->bdrv_co_flush ? flush_driver(bs) : flush_children(bs);
     bdrv_dec_in_flight(bs);
     return ret;

@@ -54,17 +54,29 @@ int coroutine_fn bdrv_padding_co_read(BlockDriverState *bs, BdrvPadding *pad,
                                       int64_t offset, int64_t bytes)
 {
     int64_t align = bs->bl.request_alignment;
-    int ret = 0;
+    int ret;
 
     if (pad->head || pad->merged) {
         int64_t first = pad->head ? offset - pad->head
                                   : ROUND_DOWN(offset + bytes, align);
 
+        bdrv_co_own_event(bs, pad->head ? "pwritev_rmw_head"
+                                        : "pwritev_rmw_tail");
         ret = read_block(bs, first, pad->buf);
+        if (ret < 0) {
+            return ret;
+        }
+        bdrv_co_own_event(bs, pad->head ? "pwritev_rmw_after_head"
+                                        : "pwritev_rmw_after_tail");
     }
-    if (ret >= 0 && !pad->merged) {
+    if (!pad->merged) {
+        bdrv_co_own_event(bs, "pwritev_rmw_tail");
         ret = read_block(bs, ROUND_DOWN(offset + bytes, align),
                          pad->buf + align);
+        if (ret < 0) {
+            return ret;
+        }
+        bdrv_co_own_event(bs, "pwritev_rmw_after_tail");
     }
-    return ret;
+    return 0;
 }

@@ -53,6 +53,18 @@ int bdrv_check_range(int64_t offset, int64_t bytes);
 /* Call the before-write notifiers of @req's node. */
 int coroutine_fn bdrv_co_notify_before_write(BdrvTrackedRequest *req);
 
+/*
+ * The request has come to a point that blkdebug can act on: at @bs itself,
+ * unlike bdrv_co_debug_event(), since each layer has these points.
+ */
+static inline void coroutine_fn bdrv_co_own_event(BlockDriverState *bs,
+                                                  const char *event)
+{
+    if (G_UNLIKELY(bs->drv->bdrv_co_debug_event)) {
+        bs->drv->bdrv_co_debug_event(bs, event);
+    }
+}
+
 /* A write, write-zeroes or discard has changed (or may have) the node. */
 void bdrv_write_done(BlockDriverState *bs, int64_t offset, int64_t bytes);
 

@@ -60,6 +60,25 @@ static void test_event_of_the_driver_above(Fixture *f, gconstpointer unused)
     test_backend_free(f->ctx, blk);
 }
 
+static void test_events_of_a_write(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', 'file': "
+        "{'driver': 'blkdebug', 'align': 512, 'image': " DISK ", "
+        "'set-state': [{'event': 'pwritev_rmw_head', 'state': 1, "
+        "'new_state': 2}, {'event': 'pwritev_rmw_after_head', 'state': 2, "
+        "'new_state': 3}, {'event': 'pwritev', 'state': 3, 'new_state': 4}, "
+        "{'event': 'pwritev_done', 'state': 4, 'new_state': 5}, "
+        "{'event': 'pwritev_zero', 'state': 5, 'new_state': 6}], "
+        "'inject-error': [{'event': 'none', 'state': 6, "
+        "'iotype': 'write'}]}}");
+
+    /* Every event once and in this order, or the state is another one */
+    g_assert_cmpint(test_write(f->ctx, blk, 10, 502, 1), ==, 0);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_ZEROES, 0, 512, 0), ==, 0);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 512, 1), ==, -EIO);
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_flush_error(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'blkdebug', "
@@ -232,14 +251,14 @@ static void test_padding_ends_with_the_image(Fixture *f,
                                              gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'blkdebug', "
-        "'align': 4096, 'image': {'driver': 'raw', 'size': 5000, "
+        "'align': 4096, 'image': {'driver': 'raw', 'offset': 60536, "
         "'file': " DISK "}}");
     TestDisk *disk = test_disk(blk_bs(blk));
 
     g_assert_true(blk_set_perm(blk, BLK_PERM_WRITE, BLK_PERM_ALL, NULL));
     g_assert_cmpint(test_write(f->ctx, blk, 4990, 10, 0x5a), ==, 0);
-    g_assert_cmphex(disk->data[4989], ==, 0);
-    g_assert_cmphex(disk->data[4999], ==, 0x5a);
+    g_assert_cmphex(disk->data[60536 + 4989], ==, 0);
+    g_assert_cmphex(disk->data[60536 + 4999], ==, 0x5a);
     g_assert_cmpint(length_of(blk), ==, 5000);
     test_backend_free(f->ctx, blk);
 }
@@ -282,6 +301,7 @@ int main(int argc, char **argv)
         { "/driver/blkdebug/error/once", test_error_once },
         { "/driver/blkdebug/error/event", test_event_of_the_driver_above },
         { "/driver/blkdebug/error/flush", test_flush_error },
+        { "/driver/blkdebug/events", test_events_of_a_write },
         { "/driver/blkdebug/config", test_config_file },
         { "/driver/blkdebug/break/resume", test_break_and_resume },
         { "/driver/blkdebug/break/remove", test_removed_breakpoint_resumes },
