@@ -189,6 +189,11 @@ static bool raw_apply_options(BlockDriverState *bs, RawState *s,
                    s->offset < 0 ? "offset" : "size");
         return false;
     }
+    if (!IS_ALIGNED(s->size, BDRV_SECTOR_SIZE)) {
+        error_setg(errp, "Specified size is not multiple of %" PRId64,
+                   BDRV_SECTOR_SIZE);
+        return false;
+    }
     if (s->offset > len) {
         error_setg(errp, "Offset (%" PRId64 ") cannot be greater than size "
                    "of the containing file (%" PRId64 ")", s->offset, len);

@@ -50,29 +50,29 @@ static void test_whole(Fixture *f, gconstpointer unused)
 static void test_part(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
-                                     "'offset': 1000, 'size': 2000, "
+                                     "'offset': 1000, 'size': 2048, "
                                      "'discard': 'unmap', 'file': " DISK "}");
     TestDisk *disk = test_disk(blk_bs(blk));
     int64_t pnum;
 
-    g_assert_cmpint(length_of(blk), ==, 2000);
-    g_assert_cmpint(test_write(f->ctx, blk, 0, 2000, 0x5a), ==, 0);
+    g_assert_cmpint(length_of(blk), ==, 2048);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 2048, 0x5a), ==, 0);
     g_assert_cmphex(disk->data[999], ==, 0);
     g_assert_cmphex(disk->data[1000], ==, 0x5a);
-    g_assert_cmphex(disk->data[2999], ==, 0x5a);
-    g_assert_cmphex(disk->data[3000], ==, 0);
+    g_assert_cmphex(disk->data[3047], ==, 0x5a);
+    g_assert_cmphex(disk->data[3048], ==, 0);
 
     g_assert_cmpint(test_simple(f->ctx, blk, TEST_ZEROES, 10, 10, 0), ==, 0);
     g_assert_cmphex(disk->data[1010], ==, 0);
     g_assert_cmphex(disk->data[1020], ==, 0x5a);
 
-    g_assert_cmpint(test_write(f->ctx, blk, 1999, 2, 1), <, 0);
-    g_assert_cmpint(test_simple(f->ctx, blk, TEST_DISCARD, 0, 2000, 0), ==, 0);
+    g_assert_cmpint(test_write(f->ctx, blk, 2047, 2, 1), <, 0);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_DISCARD, 0, 2048, 0), ==, 0);
     g_assert_cmpint(disk->discards, ==, 1);
 
-    g_assert_true(block_status(f->ctx, blk, 0, 2000, &pnum) &
+    g_assert_true(block_status(f->ctx, blk, 0, 2048, &pnum) &
                   BDRV_BLOCK_DATA);
-    g_assert_cmpint(pnum, ==, 2000);
+    g_assert_cmpint(pnum, ==, 2048);
     test_backend_free(f->ctx, blk);
 }
 
@@ -81,11 +81,13 @@ static void test_part_beyond_the_end(Fixture *f, gconstpointer unused)
     assert_open_error("Offset (70000) cannot be greater than size of the "
                       "containing file (65536)", f->ctx,
                       "{'driver': 'raw', 'offset': 70000, 'file': " DISK "}");
-    assert_open_error("The sum of offset (60000) and size (10000) has to be "
+    assert_open_error("The sum of offset (60000) and size (10240) has to be "
                       "smaller or equal to the actual size of the containing "
                       "file (65536)", f->ctx,
-                      "{'driver': 'raw', 'offset': 60000, 'size': 10000, "
+                      "{'driver': 'raw', 'offset': 60000, 'size': 10240, "
                       "'file': " DISK "}");
+    assert_open_error("Specified size is not multiple of 512", f->ctx,
+                      "{'driver': 'raw', 'size': 1000, 'file': " DISK "}");
     assert_open_error("Parameter 'offset' must not be negative", f->ctx,
                       "{'driver': 'raw', 'offset': -1, 'file': " DISK "}");
 }
@@ -93,7 +95,7 @@ static void test_part_beyond_the_end(Fixture *f, gconstpointer unused)
 static void test_fixed_size_is_not_resized(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
-                                     "'size': 2000, 'file': " DISK "}");
+                                     "'size': 2048, 'file': " DISK "}");
     g_autoptr(GError) err = NULL;
 
     g_assert_false(truncate_blk(f->ctx, blk, 3000, PREALLOC_MODE_OFF, &err));
