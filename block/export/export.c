@@ -245,8 +245,7 @@ static bool coroutine_fn
 block_export_co_check_allowed(BlockDriverState *bs,
                               const BlockExportOptions *options, GError **errp)
 {
-    bool guest = (options->has_guest && options->guest) ||
-                 drive_is_for_guest(drive_of_root(bs));
+    bool guest = options->has_guest && options->guest;
 
     if (!guest && options->has_force && options->force) {
         error_setg(errp, "Parameter 'force' is only for guest exports");
