@@ -313,6 +313,7 @@ bool coroutine_fn nbd_co_connect_first(BDRVNBDState *s, GError **errp)
             co_sleep_ns_wakeable(&s->sleep, MIN(left, BACKOFF_MIN_NS));
         }
         if (s->state == NBD_STATE_QUIT || end <= now_ns(s)) {
+            explain_cancel(s, &err);
             g_propagate_error(errp, g_steal_pointer(&err));
             return false;
         }
