@@ -11,6 +11,7 @@
 
 const BlockDriver *const bdrv_drivers[] = {
     &bdrv_blkdebug,
+    &bdrv_colo_buffer,
     &bdrv_file,
     &bdrv_host_device,
     &bdrv_nbd,

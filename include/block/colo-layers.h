@@ -88,6 +88,8 @@ typedef struct ColoLayersOps {
      */
     void (*begin_merge)(BlockDriverState *bs);
     int coroutine_fn (*merge)(BlockDriverState *bs, int64_t speed);
+    /* Make a merge that runs return -ECANCELED soon. */
+    void (*cancel_merge)(BlockDriverState *bs);
     void (*set_merge_speed)(BlockDriverState *bs, int64_t speed);
     void (*merge_progress)(BlockDriverState *bs, ColoMergeProgress *progress);
 

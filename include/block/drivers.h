@@ -16,6 +16,7 @@
 extern const BlockDriver *const bdrv_drivers[];
 
 extern const BlockDriver bdrv_blkdebug;
+extern const BlockDriver bdrv_colo_buffer;
 extern const BlockDriver bdrv_file;
 extern const BlockDriver bdrv_host_device;
 extern const BlockDriver bdrv_nbd;

@@ -295,13 +295,19 @@ static void coroutine_fn insert_entry(void *opaque)
     g_assert_true(blk_co_insert_bs(args[0], args[1], NULL));
 }
 
-BlockBackend *test_backend(AioContext *ctx, BlockDriverState *bs)
+BlockBackend *test_backend_perm(AioContext *ctx, BlockDriverState *bs,
+                                uint64_t perm)
 {
-    BlockBackend *blk = blk_new(BLK_PERM_ALL, BLK_PERM_ALL);
+    BlockBackend *blk = blk_new(perm, BLK_PERM_ALL);
     gpointer args[] = { blk, bs };
 
     test_run(ctx, insert_entry, args);
     return blk;
+}
+
+BlockBackend *test_backend(AioContext *ctx, BlockDriverState *bs)
+{
+    return test_backend_perm(ctx, bs, BLK_PERM_ALL);
 }
 
 static void coroutine_fn blk_unref_entry(void *opaque)

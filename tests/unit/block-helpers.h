@@ -61,8 +61,10 @@ void test_disk_release(BlockDriverState *bs);
 /* Take over new limits. */
 void test_disk_set_limits(BlockDriverState *bs, BlockLimits limits);
 
-/* A backend on @bs that may do everything. */
+/* A backend on @bs that may do everything, or just @perm. */
 BlockBackend *test_backend(AioContext *ctx, BlockDriverState *bs);
+BlockBackend *test_backend_perm(AioContext *ctx, BlockDriverState *bs,
+                                uint64_t perm);
 void test_backend_free(AioContext *ctx, BlockBackend *blk);
 
 /* One request; the result, or 1 while it has not ended after settling. */
