@@ -144,13 +144,13 @@ void bdrv_refresh_limits(BlockDriverState *bs)
 /* Whole nodes */
 
 static bool move_parents(BlockDriverState *from, BlockDriverState *to,
-                         BdrvChild *except, GError **errp)
+                         BdrvChild *except, BdrvChild *stay, GError **errp)
 {
     GraphTx *tx = graph_tx_new();
     BdrvChild *edge, *next;
 
     LIST_FOREACH_SAFE(edge, &from->parents, next_parent, next) {
-        if (edge != except) {
+        if (edge != except && edge != stay) {
             graph_tx_set_bs(tx, edge, to);
         }
     }
@@ -159,7 +159,8 @@ static bool move_parents(BlockDriverState *from, BlockDriverState *to,
 
 static bool coroutine_fn replace_drained(BlockDriverState *from,
                                          BlockDriverState *to,
-                                         BdrvChild *except, GError **errp)
+                                         BdrvChild *except, BdrvChild *stay,
+                                         GError **errp)
 {
     bool ok;
 
@@ -167,7 +168,7 @@ static bool coroutine_fn replace_drained(BlockDriverState *from,
     bdrv_ref(to);
     bdrv_co_drained_begin(from);
     bdrv_co_drained_begin(to);
-    ok = move_parents(from, to, except, errp);
+    ok = move_parents(from, to, except, stay, errp);
     bdrv_drained_end(to);
     bdrv_drained_end(from);
     bdrv_refresh_limits(to);
@@ -184,14 +185,22 @@ bool coroutine_fn bdrv_co_replace_node(BlockDriverState *from,
                    from->node_name, to->node_name);
         return false;
     }
-    return replace_drained(from, to, NULL, errp);
+    return replace_drained(from, to, NULL, NULL, errp);
 }
 
 bool coroutine_fn bdrv_co_append(BlockDriverState *top, BlockDriverState *bs,
                                  GError **errp)
 {
     g_assert(top->file && top->file->bs == bs);
-    return replace_drained(bs, top, top->file, errp);
+    return replace_drained(bs, top, top->file, NULL, errp);
+}
+
+bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
+                                        BlockDriverState *bs, BdrvChild *stay,
+                                        GError **errp)
+{
+    g_assert(filter->file && filter->file->bs == bs);
+    return replace_drained(bs, filter, filter->file, stay, errp);
 }
 
 bool coroutine_fn bdrv_co_add_child(BlockDriverState *parent,

@@ -99,6 +99,14 @@ void bdrv_cancel_in_flight(BlockDriverState *bs)
     }
 }
 
+int bdrv_pin_connection(BlockDriverState *bs, bool pin)
+{
+    if (bs->drv->bdrv_pin_connection) {
+        return bs->drv->bdrv_pin_connection(bs, pin);
+    }
+    return bs->file ? bdrv_pin_connection(bs->file->bs, pin) : 0;
+}
+
 /* Nodes as parents */
 
 BlockDriverState *bdrv_child_parent_node(const BdrvChild *child)

@@ -193,19 +193,12 @@ static bool coroutine_fn open_driver(BlockDriverState *bs, GError **errp)
     return true;
 }
 
-BlockDriverState *coroutine_fn
-bdrv_co_open_inherit(const BlockdevOptions *options,
-                     const BdrvInherit *inherit, GError **errp)
+static BlockDriverState *coroutine_fn
+open_node(const BlockDriver *drv, const BlockdevOptions *options,
+          const BdrvInherit *inherit, GError **errp)
 {
-    const char *name = BlockdevDriver_str(options->driver);
-    const BlockDriver *drv = bdrv_find_driver(name);
-    BlockDriverState *bs;
+    BlockDriverState *bs = node_new(drv, options, errp);
 
-    if (!drv) {
-        error_setg(errp, "Unknown driver '%s'", name);
-        return NULL;
-    }
-    bs = node_new(drv, options, errp);
     if (!bs) {
         return NULL;
     }
@@ -220,6 +213,35 @@ bdrv_co_open_inherit(const BlockdevOptions *options,
         return NULL;
     }
     return bs;
+}
+
+BlockDriverState *coroutine_fn bdrv_co_new_filter(const BlockDriver *drv,
+                                                  BlockDriverState *bs,
+                                                  GError **errp)
+{
+    BlockdevRef file = {
+        .type = QTYPE_QSTRING, .u.reference = bs->node_name,
+    };
+    const BlockdevOptions options = {
+        .driver = BLOCKDEV_DRIVER_RAW, .u.raw.file = &file,
+    };
+
+    g_assert(drv->is_filter);
+    return open_node(drv, &options, NULL, errp);
+}
+
+BlockDriverState *coroutine_fn
+bdrv_co_open_inherit(const BlockdevOptions *options,
+                     const BdrvInherit *inherit, GError **errp)
+{
+    const char *name = BlockdevDriver_str(options->driver);
+    const BlockDriver *drv = bdrv_find_driver(name);
+
+    if (!drv) {
+        error_setg(errp, "Unknown driver '%s'", name);
+        return NULL;
+    }
+    return open_node(drv, options, inherit, errp);
 }
 
 BlockDriverState *coroutine_fn bdrv_co_open(const BlockdevOptions *options,

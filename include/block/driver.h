@@ -148,6 +148,13 @@ struct BlockDriver {
     void (*bdrv_cancel_in_flight)(BlockDriverState *bs);
 
     /*
+     * While pinned, a connection that is lost is not replaced by a new one: the
+     * peer that would answer then may not be the one that did before.
+     * -ENOTCONN if there is none to pin.  Default: pass on to bs->file.
+     */
+    int (*bdrv_pin_connection)(BlockDriverState *bs, bool pin);
+
+    /*
      * For a node that only forwards: the same write, write-zeroes or discard
      * failed on all of its sibling's disks with @ret, whatever became of the
      * forward: the peer is no longer a copy.
@@ -358,6 +365,22 @@ void coroutine_fn bdrv_co_detach_child(BlockDriverState *parent,
 void bdrv_default_perms(BlockDriverState *bs, BdrvChild *child,
                         BdrvChildRole role, uint64_t perm, uint64_t shared,
                         uint64_t *nperm, uint64_t *nshared);
+
+/* See the callback; 0 where nothing below has a connection. */
+int bdrv_pin_connection(BlockDriverState *bs, bool pin);
+
+/*
+ * A filter that no options describe: @drv, not in the list of drivers, takes
+ * the options of "raw" and opens its file child, @bs.  Then insert_filter puts
+ * it between @bs and its parents, but for the edge @stay (which may be NULL);
+ * bdrv_co_replace_node(filter, bs) takes it out.
+ */
+BlockDriverState *coroutine_fn bdrv_co_new_filter(const BlockDriver *drv,
+                                                  BlockDriverState *bs,
+                                                  GError **errp);
+bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
+                                        BlockDriverState *bs, BdrvChild *stay,
+                                        GError **errp);
 
 /* Ask for the children's permissions again (an option changed them). */
 bool bdrv_child_refresh_perms(BlockDriverState *bs, GError **errp);
