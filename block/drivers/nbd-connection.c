@@ -245,6 +245,10 @@ static void coroutine_fn nbd_reconnect(void *opaque)
         g_autoptr(GError) err = NULL;
         int64_t pause = s->next_attempt_ns - now_ns(s);
 
+        if (s->pinned) {
+            co_sleep_ns_wakeable(&s->sleep, BACKOFF_MAX_NS);
+            continue;
+        }
         if (pause > 0) {
             co_sleep_ns_wakeable(&s->sleep, pause);
             continue;
@@ -281,7 +285,7 @@ static void nbd_lost(void *opaque, const GError *reason)
     } else {
         back_off(s);
     }
-    if (s->reconnect_delay_ns) {
+    if (s->reconnect_delay_ns && !s->pinned) {
         nbd_set_state(s, NBD_STATE_RECONNECT_WAIT);
         aio_timer_mod(&s->delay_timer, now_ns(s) + s->reconnect_delay_ns);
     } else {
@@ -346,6 +350,18 @@ static void coroutine_fn cancel_entry(void *opaque)
     if (s->state == NBD_STATE_RECONNECT_WAIT) {
         nbd_set_state(s, NBD_STATE_RECONNECT_NOWAIT);
     }
+}
+
+int nbd_pin_connection(BDRVNBDState *s, bool pin)
+{
+    if (pin && s->state != NBD_STATE_CONNECTED) {
+        return -ENOTCONN;
+    }
+    s->pinned = pin;
+    if (!pin) {
+        co_sleep_wake(&s->sleep);
+    }
+    return 0;
 }
 
 /*

@@ -59,6 +59,7 @@ typedef struct BDRVNBDState {
     int64_t connected_ns;       /* when the last connection was made */
     int64_t next_attempt_ns;    /* not before */
     int64_t backoff_ns;         /* from that attempt to the one after it */
+    bool pinned;                /* none at all */
     CoSleep sleep;
     bool reconnecting;          /* the coroutine exists */
     CoQueue reconnect_end;
@@ -74,6 +75,8 @@ void nbd_quit(void *opaque);
 /* Let nothing wait for the peer; go on trying to connect. */
 void nbd_cancel_in_flight(BDRVNBDState *s);
 void coroutine_fn nbd_co_disconnect(BDRVNBDState *s);
+/* While pinned, a lost connection is not replaced; -ENOTCONN: none to pin. */
+int nbd_pin_connection(BDRVNBDState *s, bool pin);
 /* 0 when connected, maybe after waiting, else -EIO. */
 int coroutine_fn nbd_co_wait_connected(BDRVNBDState *s);
 

@@ -63,6 +63,11 @@ static void nbd_driver_cancel_in_flight(BlockDriverState *bs)
     nbd_cancel_in_flight(bs->opaque);
 }
 
+static int nbd_driver_pin_connection(BlockDriverState *bs, bool pin)
+{
+    return nbd_pin_connection(bs->opaque, pin);
+}
+
 /* The name */
 
 static char *nbd_filename(BlockDriverState *bs)
@@ -210,6 +215,7 @@ const BlockDriver bdrv_nbd = {
     .bdrv_co_getlength      = nbd_co_getlength,
     .bdrv_co_truncate       = nbd_co_truncate,
     .bdrv_cancel_in_flight  = nbd_driver_cancel_in_flight,
+    .bdrv_pin_connection    = nbd_driver_pin_connection,
 
     .bdrv_co_preadv         = nbd_co_preadv,
     .bdrv_co_pwritev        = nbd_co_pwritev,
