@@ -208,11 +208,16 @@ int coroutine_fn quorum_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset,
                                          int64_t bytes,
                                          BdrvRequestFlags flags)
 {
+    BDRVQuorumState *s = bs->opaque;
     FanOut fan = {
         .op = QUORUM_OP_PWRITE_ZEROES, .offset = offset, .bytes = bytes,
         .flags = flags,
     };
 
+    /* Some children may be fast and others not: they must not differ. */
+    if ((flags & BDRV_REQ_NO_FALLBACK) && s->num_children > 1) {
+        return -ENOTSUP;
+    }
     return fan_out(bs, &fan);
 }
 

@@ -200,6 +200,8 @@ static bool coroutine_fn quorum_co_del_child(BlockDriverState *bs,
     forget_name(s, edge->name);
     if (child->in_flight > 0) {
         bdrv_cancel_in_flight(edge->bs);
+    }
+    if (child->in_flight > 0) {
         co_sleep_ns_wakeable(&child->idle, REMOVAL_DEADLINE_NS);
     }
     if (child->in_flight > 0) {
