@@ -18,6 +18,7 @@ const BlockDriver *const bdrv_drivers[] = {
     &bdrv_null_co,
     &bdrv_quorum,
     &bdrv_raw,
+    &bdrv_replication,
     &bdrv_throttle,
     NULL
 };

@@ -23,6 +23,7 @@ extern const BlockDriver bdrv_nbd;
 extern const BlockDriver bdrv_null_co;
 extern const BlockDriver bdrv_quorum;
 extern const BlockDriver bdrv_raw;
+extern const BlockDriver bdrv_replication;
 extern const BlockDriver bdrv_throttle;
 
 #endif

@@ -19,7 +19,10 @@
 
 typedef struct Replication Replication;
 
-/* What went wrong first; sticky until the next start. */
+/*
+ * What went wrong first; sticky until the next start, or until the merge of a
+ * failover has succeeded.
+ */
 typedef struct ReplicationError {
     int ret;                    /* 0: nothing */
     char *node_name;            /* where */
@@ -72,6 +75,14 @@ bool coroutine_fn replication_check_start(Replication *r, bool force,
 bool coroutine_fn replication_start(Replication *r, GError **errp);
 
 /*
+ * Primary, before the gates above are closed: let the guest run while most of
+ * what is outstanding is acknowledged (bounded); until do or abort little is
+ * outstanding at a time.  Secondary: acknowledgements that are slowed down go
+ * out now, so that draining does not wait for them.
+ */
+void coroutine_fn replication_settle(Replication *r);
+
+/*
  * prepare: the gates above are closed, nothing of the guest is in flight.
  * Primary: every forwarded request has been acknowledged.  Secondary: the
  * forwards that have arrived are done.  Fails on a sticky error.
@@ -115,7 +126,11 @@ void replication_give_up_peer(Replication *r, int ret);
 /* Bytes that the primary's guest wrote and nobody forwarded. */
 int64_t replication_unforwarded_bytes(const Replication *r);
 
-/* The generation asserted at each disk write of a forward; set by start. */
+/*
+ * Identifies this run of replication; set before start.  The secondary's
+ * filter asserts at each disk write of a forward that failover has not begun
+ * since the forward arrived.
+ */
 void replication_set_generation(Replication *r, uint64_t generation);
 
 #endif

@@ -1,0 +1,326 @@
+/*
+ * The primary: what its guest writes goes to the peer
+ *
+ * A forward is handed to the peer before the local disks have it, in its turn
+ * among those that overlap, and leaves when the peer has answered.  Whatever
+ * becomes of it, the guest's request succeeds here: a failure is kept as the
+ * sticky error, from then on nothing is forwarded, and bytes that the peer
+ * does not have are counted.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "replication-int.h"
+
+#include "block/graph-int.h"
+
+static const char *const what_failed[] = {
+    [FORWARD_WRITE] = "forwarding a write",
+    [FORWARD_ZEROES] = "forwarding a write of zeroes",
+    [FORWARD_FLUSH] = "forwarding a flush",
+    [FORWARD_PROBE] = "asking the idle peer for a sign of life",
+};
+
+static bool changes_disk(const Forward *f)
+{
+    return f->op == FORWARD_WRITE || f->op == FORWARD_ZEROES;
+}
+
+static const char *peer_name(const Replication *r)
+{
+    return r->bs->file->bs->node_name;
+}
+
+/* Unforwarded writes */
+
+static void count_unforwarded(Replication *r, int64_t bytes)
+{
+    const ReplicationObserver *observer = replication_observer();
+    Primary *p = &r->primary;
+
+    p->unforwarded_bytes += bytes;
+    if (r->state != BLOCK_REPLICATION_STATE_NONE || p->told_unforwarded) {
+        return;
+    }
+    p->told_unforwarded = true;
+    if (observer && observer->unforwarded) {
+        observer->unforwarded(r);
+    }
+}
+
+/* Giving up */
+
+/* What is in flight may still be answered; its deadline goes on. */
+static void stop_forwarding(Replication *r)
+{
+    r->primary.forwarding = false;
+    window_give_up(&r->primary.window);
+}
+
+typedef struct GiveUp {
+    Replication *r;
+    int ret;
+    const char *what;           /* NULL: no error, as in a failover */
+} GiveUp;
+
+static void coroutine_fn give_up_entry(void *opaque)
+{
+    GiveUp *g = opaque;
+    Replication *r = g->r;
+
+    if (g->what && replication_is_running(r)) {
+        replication_set_error(r, g->ret, peer_name(r), -1, g->what);
+    }
+    stop_forwarding(r);
+    if (g->what || !TAILQ_EMPTY(&r->primary.in_flight)) {
+        bdrv_cancel_in_flight(r->bs->file->bs);
+    }
+}
+
+/* Never sleeps.  In a coroutine whom it wakes runs after it, not within. */
+void primary_give_up(Replication *r, int ret, const char *what)
+{
+    GiveUp g = { .r = r, .ret = ret, .what = what };
+
+    coroutine_start(give_up_entry, &g);
+}
+
+void primary_sibling_failed(Replication *r, int64_t offset, int64_t bytes,
+                            int ret)
+{
+    if (!replication_is_running(r)) {
+        return;
+    }
+    replication_set_error(r, ret, r->bs->node_name, offset,
+                          "local write failed");
+    r->primary.unforwarded_bytes += bytes;
+    stop_forwarding(r);
+}
+
+/* Forwards */
+
+static int coroutine_fn perform(Replication *r, const Forward *f)
+{
+    BdrvChild *peer = r->bs->file;
+
+    switch (f->op) {
+    case FORWARD_WRITE:
+        return bdrv_co_pwritev(peer, f->offset, f->bytes, f->qiov, f->flags);
+    case FORWARD_ZEROES:
+        return bdrv_co_pwrite_zeroes(peer, f->offset, f->bytes, f->flags);
+    case FORWARD_FLUSH:
+        return bdrv_co_flush(peer->bs);
+    case FORWARD_PROBE:
+        return bdrv_co_preadv(peer, f->offset, f->bytes, f->qiov, 0);
+    }
+    g_assert_not_reached();
+}
+
+static void forward_failed(Replication *r, const Forward *f, int ret)
+{
+    if (replication_is_running(r)) {
+        replication_set_error(r, ret, peer_name(r),
+                              changes_disk(f) ? f->offset : -1,
+                              what_failed[f->op]);
+    }
+    stop_forwarding(r);
+}
+
+void coroutine_fn primary_co_forward(Replication *r, Forward *f)
+{
+    Primary *p = &r->primary;
+    bool ordered = changes_disk(f);
+    bool sent = false;
+    RangeLockHold hold;
+    int ret = -ECANCELED;
+
+    deadline_add(r, f);
+    if (ordered) {
+        range_lock_co_lock(&p->order, &hold, f->offset, f->bytes, true);
+    }
+    if (G_LIKELY(p->forwarding)) {
+        sent = true;
+        ret = perform(r, f);
+    }
+    if (ordered) {
+        range_lock_unlock(&p->order, &hold);
+    }
+    if (G_UNLIKELY(ret < 0)) {
+        if (sent) {
+            forward_failed(r, f, ret);
+        }
+        p->unforwarded_bytes += ordered ? f->bytes : 0;
+    } else if (f->op != FORWARD_PROBE) {
+        p->forwarded_bytes += f->bytes;
+        p->forwarded_requests++;
+    }
+    deadline_remove(r, f);
+}
+
+void coroutine_fn primary_co_request(Replication *r, Forward *f)
+{
+    Primary *p = &r->primary;
+
+    if (p->forwarding && p->protocol == REPLICATION_PROTOCOL_SYNC) {
+        primary_co_forward(r, f);
+    } else if (f->op == FORWARD_FLUSH) {
+        /* The guest's flush is about its own disk alone. */
+    } else if (!p->forwarding || !window_co_put(r, f)) {
+        count_unforwarded(r, f->bytes);
+    }
+}
+
+/* Control */
+
+/* Whoever writes through us has a disk of exactly the peer's size. */
+static bool coroutine_fn check_length(Replication *r, GError **errp)
+{
+    int64_t length = bdrv_co_getlength(r->bs->file->bs);
+    BdrvChild *edge;
+
+    if (length < 0) {
+        error_setg_errno(errp, -length, "Cannot get the length of node '%s'",
+                         peer_name(r));
+        return false;
+    }
+    LIST_FOREACH(edge, &r->bs->parents, next_parent) {
+        BlockDriverState *parent = bdrv_child_parent_node(edge);
+
+        if (parent && parent->total_bytes != length) {
+            error_setg(errp, "Node '%s' has %" PRId64 " bytes, but its peer "
+                       "'%s' has %" PRId64 ": they must be of the same size",
+                       parent->node_name, parent->total_bytes, peer_name(r),
+                       length);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool coroutine_fn primary_co_check_start(Replication *r, bool force,
+                                         GError **errp)
+{
+    Primary *p = &r->primary;
+
+    if (p->unforwarded_bytes && !force) {
+        error_setg(errp, "Node '%s': the guest wrote %" PRId64 " bytes that "
+                   "were not forwarded; resynchronize the peer, or force the "
+                   "start if both disks are known to be equal",
+                   r->bs->node_name, p->unforwarded_bytes);
+        return false;
+    }
+    if (!TAILQ_EMPTY(&p->in_flight)) {
+        error_setg(errp, "Node '%s' still waits for answers to what was "
+                   "forwarded before", r->bs->node_name);
+        return false;
+    }
+    return check_length(r, errp);
+}
+
+bool primary_start(Replication *r, GError **errp)
+{
+    Primary *p = &r->primary;
+    int ret = bdrv_pin_connection(r->bs->file->bs, true);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Node '%s' has no connection to its peer",
+                         peer_name(r));
+        return false;
+    }
+    p->forwarded_bytes = p->forwarded_requests = p->unforwarded_bytes = 0;
+    p->told_unforwarded = false;
+    p->forwarding = true;
+    deadline_start(r);
+    replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
+    return true;
+}
+
+static void coroutine_fn wait_idle(Primary *p)
+{
+    while (!TAILQ_EMPTY(&p->in_flight)) {
+        co_queue_wait(&p->idle);
+    }
+}
+
+bool coroutine_fn primary_co_prepare(Replication *r, GError **errp)
+{
+    Primary *p = &r->primary;
+
+    while (!TAILQ_EMPTY(&p->in_flight) && !r->prepare_aborted) {
+        co_queue_wait(&p->idle);
+    }
+    if (!replication_check_prepare(r, errp) ||
+        !replication_check_error(r, errp)) {
+        window_unsqueeze(&p->window);
+        return false;
+    }
+    replication_set_state(r, BLOCK_REPLICATION_STATE_PREPARED);
+    return true;
+}
+
+void primary_abort_prepare(Replication *r)
+{
+    window_unsqueeze(&r->primary.window);
+    co_queue_restart_all(&r->primary.idle);
+}
+
+void primary_end_checkpoint(Replication *r)
+{
+    window_unsqueeze(&r->primary.window);
+    replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
+}
+
+void coroutine_fn primary_co_stop(Replication *r)
+{
+    Primary *p = &r->primary;
+
+    stop_forwarding(r);
+    wait_idle(p);
+    deadline_stop(r);
+    if (replication_is_running(r)) {
+        bdrv_pin_connection(r->bs->file->bs, false);
+        replication_set_state(r, BLOCK_REPLICATION_STATE_NONE);
+    }
+}
+
+void primary_failover(Replication *r)
+{
+    replication_set_state(r, BLOCK_REPLICATION_STATE_DONE);
+    deadline_stop(r);
+    primary_give_up(r, -ECANCELED, NULL);
+    bdrv_pin_connection(r->bs->file->bs, false);
+}
+
+/* Life */
+
+void primary_init(Replication *r)
+{
+    Primary *p = &r->primary;
+    const BlockdevOptionsReplication *o = &r->bs->options->u.replication;
+
+    p->protocol = o->has_protocol ? o->protocol : REPLICATION_PROTOCOL_SYNC;
+    p->timeout_ns = (o->has_timeout ? o->timeout : 5000) * SCALE_MS;
+    range_lock_init(&p->order);
+    TAILQ_INIT(&p->in_flight);
+    co_queue_init(&p->idle);
+    window_init(r);
+    deadline_init(r);
+}
+
+void primary_close(Replication *r)
+{
+    Primary *p = &r->primary;
+
+    g_assert(TAILQ_EMPTY(&p->in_flight));
+    stop_forwarding(r);
+    deadline_stop(r);
+    window_close(&p->window);
+    if (replication_is_running(r)) {
+        bdrv_pin_connection(r->bs->file->bs, false);
+        if (r->state == BLOCK_REPLICATION_STATE_PREPARED) {
+            replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
+        }
+        replication_set_state(r, BLOCK_REPLICATION_STATE_NONE);
+    }
+}
