@@ -39,6 +39,33 @@ static bool needs_bounce(const BlockDriverState *bs, const IOVector *qiov)
             !iov_is_aligned(qiov, bs->bl.min_mem_alignment));
 }
 
+/* One request of at most max_transfer() bytes. */
+typedef int coroutine_fn ChunkFunc(BlockDriverState *bs, int64_t offset,
+                                   int64_t bytes, IOVector *qiov,
+                                   BdrvRequestFlags flags);
+
+static int coroutine_fn split(BlockDriverState *bs, int64_t offset,
+                              int64_t bytes, IOVector *qiov,
+                              BdrvRequestFlags flags, ChunkFunc *chunk)
+{
+    int64_t max = max_transfer(bs);
+    int64_t done = 0;
+
+    while (done < bytes) {
+        g_auto(IOVector) part = { 0 };
+        int64_t n = MIN(bytes - done, max);
+        int ret;
+
+        iov_init_slice(&part, qiov, done, n);
+        ret = chunk(bs, offset + done, n, &part, flags);
+        if (ret < 0) {
+            return ret;
+        }
+        done += n;
+    }
+    return 0;
+}
+
 /* Reads */
 
 static int coroutine_fn driver_preadv(BlockDriverState *bs, int64_t offset,
@@ -79,28 +106,6 @@ static int coroutine_fn read_chunk(BlockDriverState *bs, int64_t offset,
     return driver_preadv(bs, offset, bytes, qiov, flags);
 }
 
-static int coroutine_fn read_split(BlockDriverState *bs, int64_t offset,
-                                   int64_t bytes, IOVector *qiov,
-                                   BdrvRequestFlags flags)
-{
-    int64_t max = max_transfer(bs);
-    int64_t done = 0;
-
-    while (done < bytes) {
-        g_auto(IOVector) part = { 0 };
-        int64_t n = MIN(bytes - done, max);
-        int ret;
-
-        iov_init_slice(&part, qiov, done, n);
-        ret = read_chunk(bs, offset + done, n, &part, flags);
-        if (ret < 0) {
-            return ret;
-        }
-        done += n;
-    }
-    return 0;
-}
-
 int coroutine_fn bdrv_aligned_co_preadv(BlockDriverState *bs, int64_t offset,
                                         int64_t bytes, IOVector *qiov,
                                         BdrvRequestFlags flags)
@@ -111,10 +116,11 @@ int coroutine_fn bdrv_aligned_co_preadv(BlockDriverState *bs, int64_t offset,
     if (G_UNLIKELY(readable < bytes)) {
         readable = MAX(readable, 0);
         iov_memset(qiov, readable, 0, bytes - readable);
-        return readable ? read_split(bs, offset, readable, qiov, flags) : 0;
+        return readable ? split(bs, offset, readable, qiov, flags, read_chunk)
+                        : 0;
     }
     if (G_UNLIKELY(bytes > max_transfer(bs))) {
-        return read_split(bs, offset, bytes, qiov, flags);
+        return split(bs, offset, bytes, qiov, flags, read_chunk);
     }
     return read_chunk(bs, offset, bytes, qiov, flags);
 }
@@ -158,28 +164,6 @@ static int coroutine_fn write_chunk(BlockDriverState *bs, int64_t offset,
     return driver_pwritev(bs, offset, bytes, qiov, flags);
 }
 
-static int coroutine_fn write_split(BlockDriverState *bs, int64_t offset,
-                                    int64_t bytes, IOVector *qiov,
-                                    BdrvRequestFlags flags)
-{
-    int64_t max = max_transfer(bs);
-    int64_t done = 0;
-
-    while (done < bytes) {
-        g_auto(IOVector) part = { 0 };
-        int64_t n = MIN(bytes - done, max);
-        int ret;
-
-        iov_init_slice(&part, qiov, done, n);
-        ret = write_chunk(bs, offset + done, n, &part, flags);
-        if (ret < 0) {
-            return ret;
-        }
-        done += n;
-    }
-    return 0;
-}
-
 static BdrvRequestFlags detect_zeroes(BlockDriverState *bs, int64_t bytes,
                                       const IOVector *qiov)
 {
@@ -209,7 +193,7 @@ int coroutine_fn bdrv_aligned_co_pwritev(BlockDriverState *bs, int64_t offset,
     } else {
         bdrv_co_own_event(bs, "pwritev");
         ret = G_UNLIKELY(bytes > max_transfer(bs))
-            ? write_split(bs, offset, bytes, qiov, flags)
+            ? split(bs, offset, bytes, qiov, flags, write_chunk)
             : write_chunk(bs, offset, bytes, qiov, flags);
     }
     bdrv_co_own_event(bs, "pwritev_done");
