@@ -135,17 +135,23 @@ bool coroutine_fn blk_co_insert_bs(BlockBackend *blk, BlockDriverState *bs,
 void coroutine_fn blk_co_remove_bs(BlockBackend *blk)
 {
     BlockDriverState *bs = blk_bs(blk);
+    bool busy = blk->in_flight > 0 || !TAILQ_EMPTY(&blk->waiters);
     GraphTx *tx;
 
     if (!bs) {
         return;
     }
     bdrv_ref(bs);
-    bdrv_co_drained_begin(bs);
+    /* Requests of others may take long: nobody waits for them in vain. */
+    if (busy) {
+        bdrv_co_drained_begin(bs);
+    }
     tx = graph_tx_new();
     graph_tx_set_bs(tx, blk->root, NULL);
     graph_tx_finish(tx, NULL);  /* loosens only: cannot fail */
-    bdrv_drained_end(bs);
+    if (busy) {
+        bdrv_drained_end(bs);
+    }
     bdrv_co_unref(bs);
 }
 
