@@ -163,8 +163,9 @@ static bool coroutine_fn block_export_co_attach(BlockExport *exp,
 
     if (exp->guest && drive) {
         blk_get_perm(drive, &exp->drive_perm, &exp->drive_shared_perm);
+        /* A guest's disk has no other writer, as with a device in QEMU. */
         if (!blk_set_perm(drive, exp->drive_perm | perm,
-                          exp->drive_shared_perm, errp)) {
+                          exp->drive_shared_perm & ~BLK_PERM_WRITE, errp)) {
             return false;
         }
         blk_ref(drive);
