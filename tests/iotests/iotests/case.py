@@ -97,8 +97,7 @@ class DaemonTestCase(unittest.TestCase):
 
     def start_daemon(self, *args, binary=None, monitors=1, prefix=()):
         """Start the daemon under test with @args; checked after the test"""
-        directory = self.scratch / f'daemon{len(self.daemons)}'
-        directory.mkdir()
+        directory = tempfile.mkdtemp(prefix='daemon-', dir=self.scratch)
         daemon = Daemon(directory, args, binary or self.binary, monitors,
                         prefix)
         daemon.checked = False
@@ -125,12 +124,19 @@ class DaemonTestCase(unittest.TestCase):
         self.assertEqual(daemon.findings(), '')
         return daemon.log()
 
-    def check_no_children(self):
+    def other_children(self):
+        """Orphans that live; dead ones are buried"""
         own = {process.pid for process in self.servers} | \
               {daemon.pid for daemon in self.daemons}
-        left = {pid: name for pid, name in children().items()
-                if pid not in own}
-        self.assertEqual(left, {}, 'processes were left behind')
+        left = {}
+        for pid, name in children().items():
+            if pid not in own and os.waitpid(pid, os.WNOHANG) == (0, 0):
+                left[pid] = name
+        return left
+
+    def check_no_children(self):
+        self.wait_until(lambda: not self.other_children(), timeout=10,
+                        what=self.other_children)
 
     def start_server(self, *command, ready=None):
         """Start a server that we did not write, until the test's end
@@ -147,12 +153,16 @@ class DaemonTestCase(unittest.TestCase):
         self.assertIsNone(process.poll(), f'{command[0]} has ended')
         return process
 
-    def wait_until(self, condition, timeout=60):
-        """Ask again until @condition holds: for what cannot be waited for"""
+    def wait_until(self, condition, timeout=60, what=None):
+        """Ask again until @condition holds: for what cannot be waited for
+
+        @what() tells what there is instead.
+        """
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                self.fail(f'did not happen within {timeout} s')
+                self.fail(f'did not happen within {timeout} s: '
+                          f'{what() if what else ""}')
             time.sleep(0.01)
 
     # Files and addresses

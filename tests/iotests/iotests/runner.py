@@ -55,7 +55,8 @@ def main():
         args, rest = parser.parse_known_args()
         if args.binary:
             os.environ['COLO_DAEMON'] = args.binary
-        unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+        unittest.main(argv=[sys.argv[0], *rest], verbosity=2,
+                      warnings='ignore')
         return
     suite = unittest.defaultTestLoader.loadTestsFromModule(
         sys.modules['__main__'])

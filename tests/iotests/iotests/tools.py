@@ -16,7 +16,7 @@ GiB = 1024 * MiB
 # The system's Python has the system's modules; e2fsck is in sbin
 os.environ['PATH'] = '/usr/bin:/usr/sbin:/bin:/sbin:' + os.environ['PATH']
 
-DEADLINE = 120                  # seconds that nothing healthy ever needs
+DEADLINE = 60                   # seconds that nothing healthy ever needs
 
 
 class ToolError(AssertionError):
