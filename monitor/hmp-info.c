@@ -149,7 +149,7 @@ static bool coroutine_fn info_drives(const char *device, bool verbose,
     return found;
 }
 
-static bool coroutine_fn info_nodes(const char *device, bool verbose,
+static void coroutine_fn info_nodes(const char *device, bool verbose,
                                     GString *out)
 {
     g_autoptr(BlockDeviceInfoList) list =
@@ -170,7 +170,6 @@ static bool coroutine_fn info_nodes(const char *device, bool verbose,
         print_cache(item->value, out);
         print_inserted(item->value, verbose, out);
     }
-    return found;
 }
 
 void coroutine_fn hmp_info_block(const char *args, GString *out)
@@ -193,12 +192,9 @@ void coroutine_fn hmp_info_block(const char *args, GString *out)
         found = info_drives(device, verbose, out);
     }
     if (nodes || (device && !found)) {
-        found = info_nodes(device, verbose, out);
+        info_nodes(device, verbose, out);
     }
-    if (device && !found) {
-        g_string_append_printf(out, "Error: Device '%s' not found\r\n",
-                               device);
-    }
+    /* As in QEMU: of a name that nobody has, nothing is said. */
 }
 
 static void print_stats(const BlockStats *info, GString *out)

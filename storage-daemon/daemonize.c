@@ -11,12 +11,13 @@
 #include "storage-daemon.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static int report_fd = -1;      /* child: where the parent waits */
 static char *pidfile_path;      /* absolute: daemonize changes the folder */
 
 /* The parent: wait for the child's word. */
-static G_GNUC_NORETURN void wait_for_child(int fd)
+static G_GNUC_NORETURN void wait_for_child(pid_t pid, int fd)
 {
     char status = 1;
     ssize_t n;
@@ -24,8 +25,12 @@ static G_GNUC_NORETURN void wait_for_child(int fd)
     do {
         n = read(fd, &status, 1);
     } while (n < 0 && errno == EINTR);
-    /* No word: the child has said why and ended. */
-    _exit(n == 1 && status == 0 ? 0 : 1);
+    if (n == 1 && status == 0) {
+        _exit(0);
+    }
+    /* No word: the child has said why and ends. */
+    waitpid(pid, NULL, 0);
+    _exit(1);
 }
 
 bool daemonize_begin(GError **errp)
@@ -46,7 +51,7 @@ bool daemonize_begin(GError **errp)
     }
     if (pid > 0) {
         close(fds[1]);
-        wait_for_child(fds[0]);
+        wait_for_child(pid, fds[0]);
     }
     close(fds[0]);
     report_fd = fds[1];

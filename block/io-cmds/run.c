@@ -21,6 +21,7 @@ typedef struct IoCmdLocal {
 typedef struct LentPerm {
     unsigned users;
     uint64_t perm, shared;      /* to go back to */
+    uint64_t granted;           /* unless somebody else has changed this */
 } LentPerm;
 
 static void io_cmd_init(AioContext *ctx, void *data)
@@ -71,6 +72,7 @@ bool coroutine_fn io_cmd_acquire(BlockBackend *blk, uint64_t perm,
         entry->shared = shared;
         g_hash_table_insert(lent, blk, entry);
     }
+    entry->granted = now | perm;
     entry->users++;
     blk_ref(blk);
     return true;
@@ -80,10 +82,17 @@ void coroutine_fn io_cmd_release(BlockBackend *blk)
 {
     GHashTable *lent = io_cmd_local()->lent;
     LentPerm *entry = g_hash_table_lookup(lent, blk);
+    uint64_t now, shared;
 
     if (--entry->users == 0) {
-        /* Taking less cannot conflict with anybody. */
-        blk_set_perm(blk, entry->perm, entry->shared, NULL);
+        blk_get_perm(blk, &now, &shared);
+        /*
+         * An export of the drive that came or went meanwhile has set what
+         * it needs.  Taking less cannot conflict with anybody.
+         */
+        if (now == entry->granted) {
+            blk_set_perm(blk, entry->perm, entry->shared, NULL);
+        }
         g_hash_table_remove(lent, blk);
     }
     blk_co_unref(blk);
