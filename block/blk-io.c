@@ -74,7 +74,8 @@ int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset,
     if (ret < 0) {
         return ret;
     }
-    return end(&req, bdrv_co_pwritev(blk->root, offset, bytes, qiov, flags));
+    return end(&req, bdrv_co_pwritev(blk->root, offset, bytes, qiov,
+                                     flags | blk->write_flags));
 }
 
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
@@ -86,7 +87,8 @@ int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
     if (ret < 0) {
         return ret;
     }
-    return end(&req, bdrv_co_pwrite_zeroes(blk->root, offset, bytes, flags));
+    return end(&req, bdrv_co_pwrite_zeroes(blk->root, offset, bytes,
+                                           flags | blk->write_flags));
 }
 
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset,

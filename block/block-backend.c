@@ -278,6 +278,16 @@ const char *blk_interface(const BlockBackend *blk)
     return blk->legacy_if;
 }
 
+void blk_set_enable_write_cache(BlockBackend *blk, bool enable)
+{
+    blk->write_flags = enable ? 0 : BDRV_REQ_FUA;
+}
+
+bool blk_enable_write_cache(const BlockBackend *blk)
+{
+    return !blk->write_flags;
+}
+
 void blk_set_user(BlockBackend *blk, const char *user)
 {
     g_free(blk->user);

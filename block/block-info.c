@@ -62,11 +62,12 @@ static void set_limits(BlockDeviceInfo *info, const ThrottleConfig *cfg)
     info->iops_size = cfg->op_size;
 }
 
-static BlockdevCacheInfo *bdrv_cache_info(BlockDriverState *bs)
+static BlockdevCacheInfo *bdrv_cache_info(BlockBackend *blk,
+                                          BlockDriverState *bs)
 {
     BlockdevCacheInfo *info = g_new0(BlockdevCacheInfo, 1);
 
-    info->writeback = true;
+    info->writeback = !blk || blk_enable_write_cache(blk);
     info->direct = bs->cache_direct;
     info->no_flush = bs->cache_no_flush;
     return info;
@@ -98,7 +99,7 @@ bdrv_block_device_info(BlockBackend *blk, BlockDriverState *bs, bool flat)
         info->backing_file = bdrv_filename(bs->backing->bs);
     }
     info->detect_zeroes = bs->detect_zeroes;
-    info->cache = bdrv_cache_info(bs);
+    info->cache = bdrv_cache_info(blk, bs);
     info->image = bdrv_image_info(bs, flat);
     if (group) {
         set_limits(info, &cfg);

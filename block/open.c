@@ -13,6 +13,7 @@
 #include "block/probe.h"
 
 #include "qapi/qapi-visit-block-core.h"
+#include "util/trace.h"
 #include "util/aio.h"
 
 static const BlockDriver *const no_drivers[] = { NULL };
@@ -206,6 +207,7 @@ open_node(const BlockDriver *drv, const BlockdevOptions *options,
         bs->inherits_from = inherit->parent;
         bs->inherits_role = inherit->role;
     }
+    trace_event(bdrv_open, "node '%s' driver %s", bs->node_name, name);
     if (!bdrv_apply_generic_options(bs, options, inherit, errp) ||
         !open_driver(bs, errp)) {
         bs->total_bytes = -ENOMEDIUM;

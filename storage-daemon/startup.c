@@ -95,8 +95,6 @@ static bool coroutine_fn add_guest_export(const DriveInfo *drive,
         .node_name = drive->id,
         .has_writable = true,
         .writable = !blk_is_read_only(blk),
-        .has_writethrough = true,
-        .writethrough = drive->writethrough,
         .has_guest = true,
         .guest = true,
     };

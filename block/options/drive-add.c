@@ -118,6 +118,7 @@ static bool coroutine_fn drive_co_open(DriveSpec *spec, BlockBackend *blk,
         return false;
     }
     blk_set_interface(blk, spec->interface);
+    blk_set_enable_write_cache(blk, !spec->writethrough);
     return apply_throttle(spec, blk, errp);
 }
 

@@ -123,7 +123,6 @@ void drive_info_add(const DriveSpec *spec)
     info->bus = spec->bus;
     info->unit = spec->unit;
     info->cdrom = spec->cdrom;
-    info->writethrough = spec->writethrough;
     g_ptr_array_add(drives(), info);
 }
 

@@ -30,6 +30,7 @@ struct BlockBackend {
     unsigned refcnt;
     BdrvChild *root;            /* root->bs is NULL without a node */
     uint64_t perm, shared;
+    BdrvRequestFlags write_flags;   /* FUA without a write cache */
     BlkThrottle *throttle;
     const BlkThrottleOps *throttle_ops;
     void (*resize_cb)(void *opaque);

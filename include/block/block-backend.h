@@ -53,6 +53,13 @@ const char *blk_interface(const BlockBackend *blk);
 void blk_set_user(BlockBackend *blk, const char *user);
 const char *blk_user(const BlockBackend *blk);
 
+/*
+ * A backend without a write cache (cache=writethrough) makes every write
+ * stable before it is done.  It has one by default.
+ */
+void blk_set_enable_write_cache(BlockBackend *blk, bool enable);
+bool blk_enable_write_cache(const BlockBackend *blk);
+
 /* Without a node: -ENOMEDIUM. */
 int64_t coroutine_fn blk_co_getlength(BlockBackend *blk);
 bool blk_is_read_only(BlockBackend *blk);

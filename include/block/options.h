@@ -90,7 +90,6 @@ typedef struct DriveInfo {
     const char *interface;
     int bus, unit;
     bool cdrom;
-    bool writethrough;
 } DriveInfo;
 
 DriveInfo *drive_info_find(const char *id);
