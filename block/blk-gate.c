@@ -110,6 +110,17 @@ void blk_leave(BlockBackend *blk)
     }
 }
 
+void blk_let_pass(BlockBackend *blk)
+{
+    if (blk->throttle) {
+        blk->throttle_ops->set_bypass(blk->throttle, true);
+        blk->throttle_ops->set_bypass(blk->throttle, must_wait(blk, false));
+    }
+    if (blk->root->bs) {
+        bdrv_let_pass(blk->root->bs);
+    }
+}
+
 void coroutine_fn blk_co_wait_idle(BlockBackend *blk)
 {
     while (blk->in_flight) {

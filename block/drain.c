@@ -13,6 +13,18 @@
 
 #include "block/graph-int.h"
 
+void bdrv_let_pass(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    if (bs->drv->bdrv_let_pass) {
+        bs->drv->bdrv_let_pass(bs);
+    }
+    LIST_FOREACH(child, &bs->children, next) {
+        bdrv_let_pass(child->bs);
+    }
+}
+
 void bdrv_quiesce(BlockDriverState *bs)
 {
     BdrvChild *edge;
@@ -65,6 +77,7 @@ void coroutine_fn bdrv_co_drained_begin(BlockDriverState *bs)
 {
     bdrv_quiesce(bs);
     while (bdrv_is_busy(bs)) {
+        bdrv_let_pass(bs);
         co_queue_wait(&bs->graph->idle_waiters);
     }
 }

@@ -95,6 +95,12 @@ static void throttle_set_bypass(BlockDriverState *bs, bool bypass)
     }
 }
 
+static void throttle_let_pass(BlockDriverState *bs)
+{
+    throttle_set_bypass(bs, true);
+    throttle_set_bypass(bs, bs->quiesce_counter > 0);
+}
+
 static void throttle_drain_begin(BlockDriverState *bs)
 {
     throttle_set_bypass(bs, true);
@@ -178,4 +184,5 @@ const BlockDriver bdrv_throttle = {
 
     .bdrv_drain_begin = throttle_drain_begin,
     .bdrv_drain_end = throttle_drain_end,
+    .bdrv_let_pass = throttle_let_pass,
 };

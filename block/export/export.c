@@ -371,6 +371,8 @@ void block_export_request_shutdown(BlockExport *exp)
     /* It may lose its last client in here. */
     block_export_ref(exp);
     exp->drv->request_shutdown(exp);
+    /* Nobody waits for the answers; so neither do we for a limit in rate. */
+    blk_let_pass(exp->blk);
     if (exp->user_owned) {
         exp->user_owned = false;
         block_export_unref(exp);

@@ -106,6 +106,9 @@ bool blk_gate_is_closed(const BlockBackend *blk);
 int coroutine_fn blk_co_wait_gate(BlockBackend *blk, const void *owner);
 void blk_cancel_waiting(BlockBackend *blk, const void *owner);
 
+/* Let what waits for a limit in rate, here or in the nodes, go on at once. */
+void blk_let_pass(BlockBackend *blk);
+
 /* Wait until nothing of this backend is in flight. */
 void coroutine_fn blk_co_wait_idle(BlockBackend *blk);
 /*

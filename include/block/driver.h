@@ -142,6 +142,13 @@ struct BlockDriver {
     void (*bdrv_drain_end)(BlockDriverState *bs);
 
     /*
+     * What waits here for a limit in rate goes on at once; does not fail
+     * anything.  For when a user above is being drained or goes away.
+     * Default: nothing waits.
+     */
+    void (*bdrv_let_pass)(BlockDriverState *bs);
+
+    /*
      * Fail at once, with -EIO or the like, what is in flight towards a peer
      * that may never answer.  Default: pass on to all children.
      */

@@ -107,6 +107,9 @@ bool coroutine_fn bdrv_co_add_child(BlockDriverState *parent,
 bool coroutine_fn bdrv_co_del_child(BlockDriverState *parent,
                                     const char *child_name, GError **errp);
 
+/* Let what waits in @bs or below for a limit in rate go on at once. */
+void bdrv_let_pass(BlockDriverState *bs);
+
 /* Fail what is in flight towards peers below @bs. */
 void bdrv_cancel_in_flight(BlockDriverState *bs);
 

@@ -139,6 +139,29 @@ static void test_break_and_resume(Fixture *f, gconstpointer unused)
     test_backend_free(f->ctx, blk);
 }
 
+static void test_suspended_request_keeps_nobody(Fixture *f,
+                                                gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', 'file': "
+                                     "{'driver': 'blkdebug', "
+                                     "'image': " DISK "}}");
+    TestRequest req = { .blk = blk, .type = TEST_READ, .bytes = 512 };
+    BlockBackend *other;
+
+    blkdebug_breakpoint(blk_bs(blk), "read_aio", "A");
+    test_request_start(f->ctx, &req);
+
+    /* Another user of the node comes and goes. */
+    other = test_backend(f->ctx, blk_bs(blk));
+    g_assert_true(reads_as(f->ctx, other, 0, 512, 0));
+    test_backend_free(f->ctx, other);
+
+    g_assert_true(blkdebug_is_suspended(blk_bs(blk), "A"));
+    blkdebug_resume(blk_bs(blk), "A");
+    g_assert_cmpint(test_request_finish(f->ctx, &req), ==, 0);
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_removed_breakpoint_resumes(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', 'file': "
@@ -304,6 +327,8 @@ int main(int argc, char **argv)
         { "/driver/blkdebug/events", test_events_of_a_write },
         { "/driver/blkdebug/config", test_config_file },
         { "/driver/blkdebug/break/resume", test_break_and_resume },
+        { "/driver/blkdebug/break/others",
+          test_suspended_request_keeps_nobody },
         { "/driver/blkdebug/break/remove", test_removed_breakpoint_resumes },
         { "/driver/blkdebug/break/wait", test_wait_break },
         { "/driver/blkdebug/break/cancel", test_cancel_resumes },

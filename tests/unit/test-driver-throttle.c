@@ -33,7 +33,7 @@ static ThrottleConfig slow(void)
 static void setup(Fixture *f, gconstpointer unused)
 {
     static const BlockDriver *const drivers[] = {
-        &test_disk_driver, &bdrv_throttle, NULL
+        &test_disk_driver, &bdrv_raw, &bdrv_throttle, NULL
     };
     ThrottleConfig cfg = slow();
 
@@ -120,6 +120,28 @@ static void test_drained_node_does_not_wait(Fixture *f, gconstpointer unused)
     start_requests(f, blk);
     /* The clock stands still. */
     test_run(f->ctx, drain_entry, blk_bs(blk));
+    g_assert_cmpint(count_done(f), ==, REQUESTS);
+    finish_requests(f);
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_drain_above_does_not_wait(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'file': {'driver': 'throttle', "
+                                     "'throttle-group': 'tg0', "
+                                     "'file': " DISK "}}");
+
+    start_requests(f, blk);
+    test_run(f->ctx, drain_entry, blk_bs(blk));
+    g_assert_cmpint(count_done(f), ==, REQUESTS);
+    finish_requests(f);
+
+    /* Only what waited then */
+    start_requests(f, blk);
+    g_assert_cmpint(count_done(f), ==, 0);
+    blk_let_pass(blk);
+    test_settle(f->ctx);
     g_assert_cmpint(count_done(f), ==, REQUESTS);
     finish_requests(f);
     test_backend_free(f->ctx, blk);
@@ -213,6 +235,7 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/driver/throttle/rate", test_node_is_limited },
         { "/driver/throttle/drain", test_drained_node_does_not_wait },
+        { "/driver/throttle/drain-above", test_drain_above_does_not_wait },
         { "/driver/throttle/no-group", test_node_without_group },
         { "/driver/throttle/reopen", test_reopen_changes_the_group },
         { "/blk-throttle/rate", test_backend_is_limited },
