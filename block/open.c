@@ -207,7 +207,8 @@ open_node(const BlockDriver *drv, const BlockdevOptions *options,
         bs->inherits_from = inherit->parent;
         bs->inherits_role = inherit->role;
     }
-    trace_event(bdrv_open, "node '%s' driver %s", bs->node_name, name);
+    trace_event(bdrv_open, "node '%s' driver %s", bs->node_name,
+                drv->format_name);
     if (!bdrv_apply_generic_options(bs, options, inherit, errp) ||
         !open_driver(bs, errp)) {
         bs->total_bytes = -ENOMEDIUM;
