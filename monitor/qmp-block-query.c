@@ -11,7 +11,6 @@
 #include "block/block-info.h"
 #include "block/driver.h"
 #include "block/graph.h"
-#include "block/options.h"
 #include "qapi/qapi-commands-block-core.h"
 
 /* Backends: drives first, then what else has a user */
@@ -63,18 +62,6 @@ static void coroutine_fn nodes_co_unref(GPtrArray *a)
 
 /* Commands */
 
-/* Whether writes go through is a drive's matter, not its nodes'. */
-static BlockInfo *coroutine_fn drive_block_info(BlockBackend *blk)
-{
-    BlockInfo *info = blk_block_info(blk);
-    DriveInfo *drive = drive_info_find(blk_name(blk));
-
-    if (drive && info->inserted) {
-        info->inserted->cache->writeback = !drive->writethrough;
-    }
-    return info;
-}
-
 BlockInfoList *qmp_query_block(GError **errp)
 {
     GPtrArray *blks = backends_ref(true);
@@ -82,7 +69,7 @@ BlockInfoList *qmp_query_block(GError **errp)
 
     for (guint i = 0; i < blks->len; i++) {
         *tail = g_new0(BlockInfoList, 1);
-        (*tail)->value = drive_block_info(blks->pdata[i]);
+        (*tail)->value = blk_block_info(blks->pdata[i]);
         tail = &(*tail)->next;
     }
     backends_co_unref(blks);
