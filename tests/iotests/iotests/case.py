@@ -95,11 +95,12 @@ class DaemonTestCase(unittest.TestCase):
 
     # Daemons
 
-    def start_daemon(self, *args, binary=None, monitors=1, prefix=()):
+    def start_daemon(self, *args, binary=None, monitors=1, prefix=(),
+                     env=None):
         """Start the daemon under test with @args; checked after the test"""
         directory = tempfile.mkdtemp(prefix='daemon-', dir=self.scratch)
         daemon = Daemon(directory, args, binary or self.binary, monitors,
-                        prefix)
+                        prefix, env)
         daemon.checked = False
         self.daemons.append(daemon)
         return daemon

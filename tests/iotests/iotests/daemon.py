@@ -46,7 +46,8 @@ class Daemon:
     several sessions at once needs several monitors.
     """
 
-    def __init__(self, directory, args, name=OURS, monitors=1, prefix=()):
+    def __init__(self, directory, args, name=OURS, monitors=1, prefix=(),
+                 env=None):
         self.name = name
         self.directory = Path(directory)
         self.log_path = self.directory / 'stderr'
@@ -59,7 +60,8 @@ class Daemon:
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env={**os.environ, **SANITIZER_ENV})
+                stderr=log,
+                env={**os.environ, **SANITIZER_ENV, **(env or {})})
         if monitors:
             self.connect_first()
 
