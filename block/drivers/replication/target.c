@@ -160,7 +160,7 @@ static int coroutine_fn write_disk(BlockDriverState *bs,
         return ret;
     }
 
-    g_assert(!t->sealed && !t->held && generation == t->generation);
+    g_assert(!t->sealed && generation == t->generation);
     ret = req->qiov
         ? bdrv_co_pwritev(bs->file, req->offset, req->bytes, req->qiov,
                           req->flags)
@@ -384,10 +384,13 @@ BlockDriverState *coroutine_fn target_co_insert(Replication *r,
 
 bool coroutine_fn target_co_remove(BlockDriverState *target, GError **errp)
 {
+    Target *t = target->opaque;
+
     target_release(target);
     if (!bdrv_co_replace_node(target, target->file->bs, errp)) {
         return false;
     }
+    t->sealed = false;          /* nobody is left but the flush of closing */
     bdrv_co_unref(target);
     return true;
 }
