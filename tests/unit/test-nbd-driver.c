@@ -525,6 +525,151 @@ static void test_close_between_attempts_is_immediate(Fixture *f,
     pass(f, 1500 * SCALE_MS);
 }
 
+/* The same blow at every turn of the loop, from connecting to the end */
+
+#define READS 4
+
+typedef struct Scenario {
+    Fixture *f;
+    Read reads[READS];
+    bool started;
+} Scenario;
+
+static bool reads_done(const Scenario *s)
+{
+    for (int i = 0; i < READS; i++) {
+        if (!s->reads[i].done) {
+            return false;
+        }
+    }
+    return s->started;
+}
+
+static void start_reads(Scenario *s)
+{
+    s->started = true;
+    for (int i = 0; i < READS; i++) {
+        s->reads[i] = (Read) { .f = s->f, .bytes = 64 * KiB };
+        coroutine_start(read_entry, &s->reads[i]);
+    }
+}
+
+/* Open and read; returns whether that was done before @turns were over. */
+static bool run_turns(Scenario *s, int turns)
+{
+    coroutine_start(open_entry, s->f);
+    for (int i = 0; i < turns; i++) {
+        if (s->f->opened && !s->started) {
+            start_reads(s);
+        }
+        if (reads_done(s)) {
+            return true;
+        }
+        aio_poll(s->f->ctx, false);
+    }
+    return false;
+}
+
+typedef void Blow(Fixture *f);
+
+static void blow_yank(Fixture *f)
+{
+    yank_n0();
+}
+
+static void blow_server_dies(Fixture *f)
+{
+    fake_server_stop(f->server);
+}
+
+static void blow_server_restarts(Fixture *f)
+{
+    fake_server_stop(f->server);
+    fake_server_restart(f->ctx, f->server);
+}
+
+static void blow_cancel(Fixture *f)
+{
+    if (f->bs) {
+        bdrv_cancel_in_flight(f->bs);
+    }
+}
+
+static void blow_time(Fixture *f)
+{
+    f->clock.now_ns += 60 * SECOND;
+}
+
+static void blow_drain(Fixture *f)
+{
+    Drain d = { .f = f };
+
+    if (f->bs) {
+        coroutine_start(drain_entry, &d);
+        pass(f, 20 * SECOND);
+        g_assert_true(d.done);
+    }
+}
+
+static const struct {
+    const char *name;
+    Blow *blow;
+} blows[] = {
+    { "yank", blow_yank },
+    { "server-dies", blow_server_dies },
+    { "server-restarts", blow_server_restarts },
+    { "cancel", blow_cancel },
+    { "time", blow_time },
+    { "drain", blow_drain },
+};
+
+static void reset(Fixture *f)
+{
+    if (f->bs) {
+        test_run(f->ctx, close_entry, f);
+    }
+    g_clear_error(&f->err);
+    f->opened = false;
+    if (!f->server->listener) {
+        fake_server_restart(f->ctx, f->server);
+    }
+}
+
+static void test_blow_at_every_turn(Fixture *f, gconstpointer data)
+{
+    Blow *blow = blows[GPOINTER_TO_INT(data)].blow;
+    bool finished = false;
+    int turns;
+
+    f->reconnect_delay = 5;
+    for (turns = 0; !finished; turns++) {
+        Scenario s = { .f = f };
+
+        g_assert_cmpint(turns, <, 1000);
+        finished = run_turns(&s, turns);
+        blow(f);
+        pass(f, 20 * SECOND);
+        g_assert_true(f->opened);
+        g_assert_true(!f->bs == !!f->err);
+        if (s.started) {
+            g_assert_true(reads_done(&s));
+        }
+        reset(f);
+    }
+    g_assert_cmpint(turns, >, 5);
+}
+
+static void add_blows(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(blows); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/nbd/driver/at-every-turn/%s", blows[i].name);
+
+        g_test_add(path, Fixture, GINT_TO_POINTER(i), setup,
+                   test_blow_at_every_turn, teardown);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -573,6 +718,7 @@ int main(int argc, char **argv)
              test_close_while_reconnecting_is_immediate, FAKE_SILENT_OPTIONS);
     ADD("close-between-attempts-is-immediate",
         test_close_between_attempts_is_immediate);
+    add_blows();
 #undef ADD
 #undef ADD_MOOD
     return g_test_run();
