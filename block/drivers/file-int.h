@@ -40,6 +40,15 @@ typedef struct FileState {
      * the pages for clean: no later flush can be believed.
      */
     int flush_error;
+
+    /*
+     * The extent of data found last; start equals end: none.  To look for a
+     * hole in a file without any costs milliseconds, and readers ask before
+     * every read.  Whoever may have made a hole calls file_forget_data().
+     */
+    int64_t data_start;
+    int64_t data_end;
+    unsigned data_generation;
 } FileState;
 
 /* file-open.c */
@@ -82,6 +91,9 @@ int coroutine_fn file_co_pdiscard(BlockDriverState *bs, int64_t offset,
                                   int64_t bytes);
 
 /* file-status.c */
+
+/* There may be holes where data was seen. */
+void file_forget_data(FileState *s);
 
 int coroutine_fn file_co_block_status(BlockDriverState *bs, bool want_zero,
                                       int64_t offset, int64_t bytes,

@@ -44,6 +44,41 @@ static int find_extent(void *opaque)
     return 0;
 }
 
+void file_forget_data(FileState *s)
+{
+    s->data_start = s->data_end = 0;
+    s->data_generation++;
+}
+
+static void remember_data(FileState *s, int64_t start, int64_t end)
+{
+    if (end == s->data_end) {
+        start = MIN(start, s->data_start);
+    }
+    s->data_start = start;
+    s->data_end = end;
+}
+
+/* As find_extent(), or from memory: taking a hole for data is no error. */
+static int coroutine_fn find_extent_cached(FileState *s, FindExtent *f)
+{
+    unsigned generation = s->data_generation;
+    int ret;
+
+    if (f->offset >= s->data_start && f->offset < s->data_end) {
+        f->is_hole = false;
+        f->end = s->data_end;
+        return 0;
+    }
+    ret = s->file.tmpfs ? find_extent(f)
+                        : thread_pool_submit_co(find_extent, f);
+    if (ret == 0 && !f->is_hole && f->end < INT64_MAX &&
+        generation == s->data_generation) {
+        remember_data(s, f->offset, f->end);
+    }
+    return ret;
+}
+
 int coroutine_fn file_co_block_status(BlockDriverState *bs, bool want_zero,
                                       int64_t offset, int64_t bytes,
                                       int64_t *pnum, int64_t *map,
@@ -60,8 +95,7 @@ int coroutine_fn file_co_block_status(BlockDriverState *bs, bool want_zero,
         return BDRV_BLOCK_DATA | BDRV_BLOCK_OFFSET_VALID;
     }
 
-    ret = s->file.tmpfs ? find_extent(&f)
-                        : thread_pool_submit_co(find_extent, &f);
+    ret = find_extent_cached(s, &f);
     if (ret < 0) {
         return BDRV_BLOCK_DATA | BDRV_BLOCK_OFFSET_VALID;
     }

@@ -43,6 +43,7 @@ static int coroutine_fn try_fallocate(FileState *s, bool *lack, int mode,
         return -ENOTSUP;
     }
     ret = file_engine_co_fallocate(s->engine, &s->file, mode, offset, bytes);
+    file_forget_data(s);
     /* EINVAL and EBUSY are about this range only. */
     if (ret == -EOPNOTSUPP || ret == -ENOSYS) {
         *lack = true;
