@@ -323,6 +323,10 @@ static void coroutine_fn reader_entry(void *opaque)
         } else {
             handle_json(mon, buf, n);
         }
+        if (n == MONITOR_READ_BYTES) {
+            /* Megabytes of JSON must not keep the loop from disks. */
+            co_reschedule_self();
+        }
     }
     if (!mon->hmp && !mon->eof) {
         handle_end(mon);

@@ -129,10 +129,25 @@ static void coroutine_fn shutdown_entry(void *opaque)
     m->done = true;
 }
 
-static void run_coroutine(AioContext *ctx, CoroutineEntry *entry, Main *m)
+/* A signal ends the start at once, whichever peer it waits for. */
+static void run_start(AioContext *ctx, Main *m)
+{
+    bool cut = false;
+
+    coroutine_start(start_entry, m);
+    while (!m->done) {
+        aio_poll(ctx, true);
+        if (!cut && run_state_shutdown_cause() != SHUTDOWN_CAUSE_NONE) {
+            cut = true;
+            daemon_cut_connections();
+        }
+    }
+}
+
+static void run_shutdown(AioContext *ctx, Main *m)
 {
     m->done = false;
-    coroutine_start(entry, m);
+    coroutine_start(shutdown_entry, m);
     while (!m->done) {
         aio_poll(ctx, true);
     }
@@ -145,7 +160,7 @@ static bool run(AioContext *ctx, const CommandLine *cl)
     bool started;
 
     set_name(cl);
-    run_coroutine(ctx, start_entry, &m);
+    run_start(ctx, &m);
     if (!m.err) {
         daemonize_done(command_line_has(cl, OPT_LOG), &m.err);
     }
@@ -157,7 +172,7 @@ static bool run(AioContext *ctx, const CommandLine *cl)
     while (started && run_state_shutdown_cause() == SHUTDOWN_CAUSE_NONE) {
         aio_poll(ctx, true);
     }
-    run_coroutine(ctx, shutdown_entry, &m);
+    run_shutdown(ctx, &m);
     return started;
 }
 

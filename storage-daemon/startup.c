@@ -147,6 +147,16 @@ static bool is_monitor(DaemonOption option)
            option == OPT_MONITOR || option == OPT_MON;
 }
 
+/* A signal may come while a step waits for a peer. */
+static bool check_not_ended(GError **errp)
+{
+    if (run_state_shutdown_cause() != SHUTDOWN_CAUSE_NONE) {
+        error_setg(errp, "told to end before everything was started");
+        return false;
+    }
+    return true;
+}
+
 static bool coroutine_fn apply_step(const CommandLine *cl, size_t step,
                                     GError **errp)
 {
@@ -158,6 +168,9 @@ static bool coroutine_fn apply_step(const CommandLine *cl, size_t step,
         if (given->option == steps[step].option &&
             !steps[step].apply(given->arg, errp)) {
             error_prepend(errp, "%s %s: ", given->name, given->arg);
+            return false;
+        }
+        if (!check_not_ended(errp)) {
             return false;
         }
     }
@@ -201,14 +214,19 @@ bool coroutine_fn daemon_start(const CommandLine *cl, GError **errp)
 
 /* The end */
 
-static void give_up_on_peers(void *opaque)
+void daemon_cut_connections(void)
 {
     g_autoptr(YankInstanceList) instances = yank_query();
 
     if (instances) {
-        warn_report("peers hold up the end, their connections are cut");
         yank_instances(instances, NULL);
     }
+}
+
+static void patience_is_over(void *opaque)
+{
+    warn_report("the end takes long, connections to peers are cut");
+    daemon_cut_connections();
 }
 
 static void add_object_id(Object *obj, void *opaque)
@@ -244,7 +262,7 @@ void coroutine_fn daemon_shutdown(void)
     if (cause != SHUTDOWN_CAUSE_NONE) {
         qapi_event_send_shutdown(false, cause);
     }
-    aio_timer_init(&patience, ctx, give_up_on_peers, NULL);
+    aio_timer_init(&patience, ctx, patience_is_over, NULL);
     aio_timer_mod(&patience, aio_clock_get_ns(ctx) + SHUTDOWN_PATIENCE_NS);
 
     monitor_stop_commands();

@@ -96,4 +96,7 @@ void coroutine_fn daemon_remove_monitors(void);
 bool coroutine_fn daemon_start(const CommandLine *cl, GError **errp);
 void coroutine_fn daemon_shutdown(void);
 
+/* Let nothing wait for peers any more: yank them all. */
+void daemon_cut_connections(void);
+
 #endif
