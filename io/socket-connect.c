@@ -203,6 +203,6 @@ IOChannel *coroutine_fn socket_co_connect(const SocketAddress *addr,
     if (fd < 0) {
         return NULL;
     }
-    socket_set_tcp_options(fd, addr);
+    socket_set_options(fd, addr);
     return io_channel_new_fd(fd);
 }

@@ -73,10 +73,30 @@ int socket_get_fd(const SocketAddress *addr, bool listening, GError **errp)
     return -1;
 }
 
-void socket_set_tcp_options(int fd, const SocketAddress *addr)
+/* Bytes under way on a unix socket; the kernel's default is 208 KiB. */
+#define UNIX_SEND_BUFFER (512 * 1024)
+
+/*
+ * TCP finds its buffer sizes by itself.  A unix socket takes what is set: with
+ * more room a large reply is sent at once, and fewer times has one side to
+ * wake up the other.
+ */
+static void set_unix_buffer(int fd)
+{
+    int domain = AF_UNSPEC, bytes = UNIX_SEND_BUFFER;
+    socklen_t len = sizeof(domain);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+        domain == AF_UNIX) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    }
+}
+
+void socket_set_options(int fd, const SocketAddress *addr)
 {
     int on = 1;
 
+    set_unix_buffer(fd);
     /* Fails harmlessly on what is not TCP. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (addr && addr->type == SOCKET_ADDRESS_TYPE_INET &&

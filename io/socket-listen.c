@@ -101,7 +101,7 @@ static bool listener_accept_one(IOListener *listener, int listen_fd)
         return err == ECONNABORTED || err == EINTR;
     }
     listener->starved = false;
-    socket_set_tcp_options(fd, listener->addr);
+    socket_set_options(fd, listener->addr);
     listener->func(io_channel_new_fd(fd), listener->opaque);
     return true;
 }

@@ -49,6 +49,6 @@ int socket_get_fd(const SocketAddress *addr, bool listening, GError **errp);
 char *socket_address_for_error(const SocketAddress *addr);
 
 /* TCP_NODELAY, and keep-alive if @addr (may be NULL) wants it. */
-void socket_set_tcp_options(int fd, const SocketAddress *addr);
+void socket_set_options(int fd, const SocketAddress *addr);
 
 #endif
