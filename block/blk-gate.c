@@ -105,7 +105,7 @@ int coroutine_fn blk_co_enter(BlockBackend *blk, bool flush)
 
 void blk_leave(BlockBackend *blk)
 {
-    if (--blk->in_flight == 0) {
+    if (--blk->in_flight == blk->flushes) {
         block_graph_became_idle(blk->graph);
     }
 }
@@ -128,10 +128,15 @@ void coroutine_fn blk_co_wait_idle(BlockBackend *blk)
     }
 }
 
+unsigned blk_changes_in_flight(const BlockBackend *blk)
+{
+    return blk->in_flight - blk->flushes;
+}
+
 int coroutine_fn blk_co_wait_idle_unless(BlockBackend *blk,
                                          const bool *cancelled)
 {
-    while (blk->in_flight && !*cancelled) {
+    while (blk_changes_in_flight(blk) && !*cancelled) {
         co_queue_wait(&blk->graph->idle_waiters);
     }
     return *cancelled ? -ECANCELED : 0;

@@ -111,7 +111,10 @@ int coroutine_fn blk_co_flush(BlockBackend *blk)
     if (ret < 0) {
         return ret;
     }
-    return end(&req, bdrv_co_flush(blk->root->bs));
+    blk->flushes++;
+    ret = bdrv_co_flush(blk->root->bs);
+    blk->flushes--;
+    return end(&req, ret);
 }
 
 int coroutine_fn blk_co_block_status(BlockBackend *blk, bool want_zero,

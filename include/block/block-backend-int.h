@@ -41,6 +41,7 @@ struct BlockBackend {
     unsigned quiesce_counter;   /* drains of the root */
     unsigned gate_counter;
     unsigned in_flight;
+    unsigned flushes;           /* of them */
     TAILQ_HEAD(, BlkWaiter) waiters;
     BlockAcctStats stats;
 };

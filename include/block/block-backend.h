@@ -112,13 +112,16 @@ void blk_let_pass(BlockBackend *blk);
 /* Wait until nothing of this backend is in flight. */
 void coroutine_fn blk_co_wait_idle(BlockBackend *blk);
 /*
- * The same; -ECANCELED once *@cancelled, which blk_wake_idle_waiters() makes
- * waiters look at again.
+ * Wait until nothing but flushes, which pass the gate, is in flight, or
+ * -ECANCELED once *@cancelled, which blk_wake_idle_waiters() makes waiters
+ * look at again.
  */
 int coroutine_fn blk_co_wait_idle_unless(BlockBackend *blk,
                                          const bool *cancelled);
 void blk_wake_idle_waiters(void);
 unsigned blk_in_flight(const BlockBackend *blk);
+/* The same without flushes. */
+unsigned blk_changes_in_flight(const BlockBackend *blk);
 
 /* Called when the node's length has changed. */
 void blk_set_resize_cb(BlockBackend *blk, void (*cb)(void *opaque),
