@@ -21,7 +21,7 @@ static const HmpCommand commands[] = {
     { "drive_del", "device", "remove host block device", hmp_drive_del },
     { "help", "[cmd]", "show the help", hmp_help },
     { "?", NULL, NULL, hmp_help },
-    { "info", "block|blockstats|jobs|status|version",
+    { "info", "block|blockstats|jobs|replication|status|version",
       "show information", hmp_info },
     { "nbd_server_add", "[-w] device [name]",
       "export a block device via NBD", hmp_nbd_server_add },
@@ -49,6 +49,7 @@ static const HmpCommand info_commands[] = {
     { "blockstats", "", "show block device statistics",
       hmp_info_blockstats },
     { "jobs", "", "show the background jobs", hmp_info_jobs },
+    { "replication", "", "show the replicated disks", hmp_info_replication },
     { "status", "", "show the current VM status", hmp_info_status },
     { "version", "", "show the version", hmp_info_version },
 };

@@ -24,7 +24,8 @@ void hmp_error(GString *out, GError *err);
 char *hmp_word(const char **p);
 
 HmpHandler hmp_block_resize, hmp_cont, hmp_drive_add, hmp_drive_del, hmp_help,
-    hmp_info_block, hmp_info_blockstats, hmp_info_jobs, hmp_info_status,
+    hmp_info_block, hmp_info_blockstats, hmp_info_jobs, hmp_info_replication,
+    hmp_info_status,
     hmp_info_version, hmp_nbd_server_add, hmp_nbd_server_remove,
     hmp_nbd_server_start, hmp_nbd_server_stop, hmp_object_add, hmp_object_del,
     hmp_qemu_io, hmp_quit, hmp_stop;

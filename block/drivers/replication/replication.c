@@ -278,12 +278,12 @@ static void coroutine_fn replication_co_close(BlockDriverState *bs)
     if (r->listed && observer && observer->closing) {
         observer->closing(r);
     }
+    replication_list_remove(r);
     if (is_primary(r)) {
         primary_close(r);
     } else {
         secondary_co_close(r);
     }
-    replication_list_remove(r);
     replication_clear_error(r);
 }
 

@@ -1,0 +1,390 @@
+/*
+ * A cut: some disks at rest, at one moment
+ *
+ * Closing the gates keeps new requests of guests and of the peer out of the
+ * graph; what is in flight ends by itself.  Flushes pass, they change nothing.
+ * All disks settle, drain and prepare side by side, so that the pause is that
+ * of the slowest one.
+ *
+ * Every wait ends at the deadline or when somebody cancels.  A prepare that
+ * does not end even then is left behind: it is aborted when it ends.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "group-int.h"
+
+#include "block/block-backend.h"
+#include "block/graph.h"
+#include "util/trace.h"
+
+typedef enum CutStep {
+    CUT_IDLE,
+    CUT_SETTLE,                 /* the guest runs */
+    CUT_DRAIN,
+    CUT_PREPARE,
+    CUT_PREPARED,
+    CUT_ENDED,
+} CutStep;
+
+/* One disk's part. */
+typedef struct CutDisk {
+    ReplicationCut *cut;
+    ReplicatedDisk *disk;
+    GPtrArray *gates;           /* BlockBackend, referenced */
+    bool closed;                /* by us */
+    bool pending;               /* a coroutine works on it */
+    bool ok;
+    GError *err;
+} CutDisk;
+
+struct ReplicationCut {
+    ReplicationGroup *group;
+    GPtrArray *disks;
+    CutDisk *parts;             /* one for each of disks */
+    unsigned refs;              /* the owner, and each pending part */
+    CutStep step;
+
+    unsigned pending;
+    Coroutine *owner;           /* sleeps until all parts have ended */
+    AioTimer deadline;
+    int64_t closed_ns, open_ns;
+    bool cancelled;
+    char *why;
+};
+
+/* Life */
+
+static void deadline_expired(void *opaque);
+
+ReplicationCut *replication_cut_new(GPtrArray *disks)
+{
+    ReplicationGroup *group = replication_group();
+    ReplicationCut *cut = g_new0(ReplicationCut, 1);
+    guint i;
+
+    g_assert(!group->cut);
+    cut->group = group;
+    cut->disks = g_ptr_array_ref(disks);
+    cut->parts = g_new0(CutDisk, disks->len);
+    cut->refs = 1;
+    for (i = 0; i < disks->len; i++) {
+        cut->parts[i].cut = cut;
+        cut->parts[i].disk = disks->pdata[i];
+        cut->parts[i].gates = g_ptr_array_new();
+    }
+    aio_timer_init(&cut->deadline, aio_get_current(), deadline_expired, cut);
+    group->cut = cut;
+    return cut;
+}
+
+static void coroutine_fn unref_gate_entry(void *opaque)
+{
+    blk_co_unref(opaque);
+}
+
+static void cut_unref(ReplicationCut *cut)
+{
+    guint i, j;
+
+    if (--cut->refs > 0) {
+        return;
+    }
+    for (i = 0; i < cut->disks->len; i++) {
+        CutDisk *part = &cut->parts[i];
+
+        for (j = 0; j < part->gates->len; j++) {
+            coroutine_start(unref_gate_entry, part->gates->pdata[j]);
+        }
+        g_ptr_array_unref(part->gates);
+        g_clear_error(&part->err);
+    }
+    g_ptr_array_unref(cut->disks);
+    g_free(cut->parts);
+    g_free(cut->why);
+    g_free(cut);
+}
+
+GPtrArray *replication_cut_disks(ReplicationCut *cut)
+{
+    return cut->disks;
+}
+
+/* Gates */
+
+/* What everybody above it uses in the end. */
+static BlockDriverState *bottom_of(ReplicatedDisk *disk)
+{
+    BlockDriverState *bs = replication_disk(disk->r);
+
+    return bs ? bs : replication_bs(disk->r);
+}
+
+static void close_gates(ReplicationCut *cut)
+{
+    BlockBackend *blk;
+    guint i;
+
+    cut->closed_ns = aio_clock_get_ns(aio_get_current());
+    for (i = 0; i < cut->disks->len; i++) {
+        CutDisk *part = &cut->parts[i];
+        BlockDriverState *bottom = bottom_of(part->disk);
+
+        part->closed = true;
+        for (blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+            if (blk_bs(blk) && bdrv_is_above_or_same(blk_bs(blk), bottom)) {
+                blk_ref(blk);
+                blk_gate_close(blk);
+                g_ptr_array_add(part->gates, blk);
+            }
+        }
+    }
+}
+
+static void open_gates(CutDisk *part)
+{
+    guint i;
+
+    if (!part->closed) {
+        return;
+    }
+    part->closed = false;
+    for (i = 0; i < part->gates->len; i++) {
+        blk_gate_open(part->gates->pdata[i]);
+    }
+}
+
+int64_t replication_cut_open(ReplicationCut *cut)
+{
+    guint i;
+
+    cut->open_ns = aio_clock_get_ns(aio_get_current());
+    for (i = 0; i < cut->disks->len; i++) {
+        open_gates(&cut->parts[i]);
+    }
+    return (cut->open_ns - cut->closed_ns) / SCALE_US;
+}
+
+static bool part_is_busy(const CutDisk *part)
+{
+    guint i;
+
+    if (part->pending) {
+        return true;
+    }
+    for (i = 0; i < part->gates->len; i++) {
+        if (blk_changes_in_flight(part->gates->pdata[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Cancelling */
+
+static void abort_prepared(ReplicationCut *cut)
+{
+    guint i;
+
+    if (cut->step != CUT_PREPARE && cut->step != CUT_PREPARED) {
+        return;
+    }
+    for (i = 0; i < cut->disks->len; i++) {
+        replication_abort_checkpoint(cut->parts[i].disk->r);
+    }
+    cut->step = CUT_ENDED;
+}
+
+static void wake_owner(ReplicationCut *cut)
+{
+    if (cut->owner) {
+        aio_co_schedule(g_steal_pointer(&cut->owner));
+    }
+}
+
+void replication_cut_cancel(ReplicationCut *cut, const char *why)
+{
+    guint i;
+
+    if (cut->cancelled) {
+        return;
+    }
+    trace_event(replication_cut_cancel, "step %d: %s", cut->step, why);
+    cut->cancelled = true;
+    cut->why = g_strdup(why);
+    aio_timer_del(&cut->deadline);
+    abort_prepared(cut);
+    for (i = 0; i < cut->disks->len; i++) {
+        /* Who starts or stops a disk needs it at rest to the end. */
+        if (!cut->parts[i].disk->changing) {
+            open_gates(&cut->parts[i]);
+        }
+    }
+    blk_wake_idle_waiters();
+    wake_owner(cut);
+}
+
+static void deadline_expired(void *opaque)
+{
+    ReplicationCut *cut = opaque;
+    const char *name = "?";
+    g_autofree char *why = NULL;
+    guint i;
+
+    for (i = 0; i < cut->disks->len; i++) {
+        if (part_is_busy(&cut->parts[i])) {
+            name = replicated_disk_name(cut->parts[i].disk);
+            break;
+        }
+    }
+    why = g_strdup_printf("Requests of disk '%s' did not end within %d "
+                          "seconds, nothing has been changed", name,
+                          (int)(REPLICATION_DEADLINE_NS /
+                                NANOSECONDS_PER_SECOND));
+    replication_cut_cancel(cut, why);
+}
+
+bool replication_cut_check(ReplicationCut *cut, GError **errp)
+{
+    if (cut->cancelled) {
+        error_setg(errp, "%s", cut->why);
+    }
+    return !cut->cancelled;
+}
+
+/* Parts side by side */
+
+static void part_ended(CutDisk *part)
+{
+    ReplicationCut *cut = part->cut;
+
+    part->pending = false;
+    if (--cut->pending == 0) {
+        wake_owner(cut);
+    }
+    cut_unref(cut);
+}
+
+static void coroutine_fn settle_entry(void *opaque)
+{
+    CutDisk *part = opaque;
+    BlockDriverState *bs = replication_bs(part->disk->r);
+
+    bdrv_ref(bs);
+    replication_settle(part->disk->r);
+    bdrv_co_unref(bs);
+    part_ended(part);
+}
+
+static void coroutine_fn drain_entry(void *opaque)
+{
+    CutDisk *part = opaque;
+    guint i;
+
+    for (i = 0; i < part->gates->len; i++) {
+        if (blk_co_wait_idle_unless(part->gates->pdata[i],
+                                    &part->cut->cancelled) < 0) {
+            break;
+        }
+    }
+    part_ended(part);
+}
+
+static void coroutine_fn prepare_entry(void *opaque)
+{
+    CutDisk *part = opaque;
+    ReplicatedDisk *disk = part->disk;
+    Replication *r = disk->r;
+    BlockDriverState *bs = replication_bs(r);
+
+    bdrv_ref(bs);
+    disk->preparing++;
+    part->ok = replication_prepare_checkpoint(r, &part->err);
+    disk->preparing--;
+    if (part->cut->cancelled &&
+        replication_state(r) == BLOCK_REPLICATION_STATE_PREPARED) {
+        replication_abort_checkpoint(r);
+    }
+    bdrv_co_unref(bs);
+    part_ended(part);
+}
+
+/* Run @entry for all disks, wait until they have ended or are given up. */
+static bool coroutine_fn cut_co_run(ReplicationCut *cut,
+                                    CoroutineEntry *entry, CutStep step,
+                                    GError **errp)
+{
+    guint i;
+
+    cut->step = step;
+    cut->pending = cut->disks->len;
+    for (i = 0; i < cut->disks->len; i++) {
+        cut->parts[i].pending = true;
+        cut->refs++;
+    }
+    for (i = 0; i < cut->disks->len; i++) {
+        coroutine_start(entry, &cut->parts[i]);
+    }
+    while (cut->pending && !cut->cancelled) {
+        cut->owner = coroutine_self();
+        coroutine_yield();
+    }
+    cut->owner = NULL;
+    return replication_cut_check(cut, errp);
+}
+
+bool coroutine_fn replication_cut_co_rest(ReplicationCut *cut, GError **errp)
+{
+    AioContext *ctx = aio_get_current();
+
+    if (!replication_cut_check(cut, errp)) {
+        return false;
+    }
+    aio_timer_mod(&cut->deadline,
+                  aio_clock_get_ns(ctx) + REPLICATION_DEADLINE_NS);
+    if (!cut_co_run(cut, settle_entry, CUT_SETTLE, errp)) {
+        return false;
+    }
+    close_gates(cut);
+    aio_timer_mod(&cut->deadline,
+                  aio_clock_get_ns(ctx) + REPLICATION_DEADLINE_NS);
+    if (!cut_co_run(cut, drain_entry, CUT_DRAIN, errp)) {
+        return false;
+    }
+    aio_timer_del(&cut->deadline);
+    return true;
+}
+
+bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
+                                             GError **errp)
+{
+    guint i;
+
+    aio_timer_mod(&cut->deadline, aio_clock_get_ns(aio_get_current()) +
+                                  REPLICATION_DEADLINE_NS);
+    if (!cut_co_run(cut, prepare_entry, CUT_PREPARE, errp)) {
+        return false;
+    }
+    aio_timer_del(&cut->deadline);
+    for (i = 0; i < cut->disks->len; i++) {
+        if (!cut->parts[i].ok) {
+            g_propagate_error(errp, g_steal_pointer(&cut->parts[i].err));
+            return false;
+        }
+    }
+    cut->step = CUT_PREPARED;
+    return true;
+}
+
+void replication_cut_end(ReplicationCut *cut)
+{
+    aio_timer_del(&cut->deadline);
+    abort_prepared(cut);
+    replication_cut_open(cut);
+    /* A prepare that is left behind must not stay prepared. */
+    cut->cancelled = true;
+    cut->step = CUT_ENDED;
+    cut->group->cut = NULL;
+    cut_unref(cut);
+}

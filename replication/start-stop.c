@@ -1,0 +1,278 @@
+/*
+ * Start and stop: of all disks, or of none
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "group-int.h"
+
+#include "block/graph.h"
+
+/* Start */
+
+static bool check_mode(GPtrArray *disks, ReplicationMode mode, GError **errp)
+{
+    guint i;
+
+    for (i = 0; i < disks->len; i++) {
+        ReplicatedDisk *disk = disks->pdata[i];
+        ReplicationMode needs = replication_mode(disk->r);
+
+        if (needs != mode) {
+            error_setg(errp, "The parameter mode's value is invalid, needs "
+                       "%d, but got %d", needs, mode);
+            return false;
+        }
+        if (disk->preparing) {
+            error_setg(errp, "A checkpoint of disk '%s' was given up and has "
+                       "not ended yet", replicated_disk_name(disk));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool coroutine_fn check_start(GPtrArray *disks, bool force,
+                                     GError **errp)
+{
+    guint i;
+
+    for (i = 0; i < disks->len; i++) {
+        ReplicatedDisk *disk = disks->pdata[i];
+
+        if (!replication_check_start(disk->r, force, errp) ||
+            !replicated_disk_co_load_state(disk, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * What a start changes on one disk, and its undo.  The disk's old state comes
+ * back: its contents have not changed.
+ */
+static bool coroutine_fn start_disk(ReplicationCut *cut, ReplicatedDisk *disk,
+                                    GError **errp)
+{
+    bool ok;
+
+    disk->changing = true;
+    disk->writer = disk->refused = NULL;
+    disk->has_pause = false;
+    replication_set_generation(disk->r, disk->generation);
+    ok = replication_start(disk->r, errp);
+    disk->changing = false;
+    if (ok && replicated_disk_is_secondary(disk)) {
+        replicated_disk_guard_exports(disk);
+    }
+    return ok && replication_cut_check(cut, errp);
+}
+
+static void coroutine_fn undo_start(ReplicationCut **cut)
+{
+    GPtrArray *disks = replication_cut_disks(*cut);
+    guint i;
+
+    if (!replication_cut_check(*cut, NULL)) {
+        /* Guests run again: bring them to rest once more, if that can be. */
+        g_autoptr(GPtrArray) same = g_ptr_array_ref(disks);
+
+        replication_cut_end(*cut);
+        *cut = replication_cut_new(same);
+        replication_cut_co_rest(*cut, NULL);
+        disks = replication_cut_disks(*cut);
+    }
+
+    for (i = disks->len; i-- > 0;) {
+        ReplicatedDisk *disk = disks->pdata[i];
+        g_autoptr(GError) err = NULL;
+
+        if (replicated_disk_state(disk) != BLOCK_REPLICATION_STATE_RUNNING) {
+            continue;
+        }
+        replicated_disk_unguard_exports(disk);
+        disk->changing = true;
+        if (!replication_stop(disk->r, &err)) {
+            warn_report("disk '%s' could not be stopped again: %s",
+                        replicated_disk_name(disk), err->message);
+        }
+        disk->changing = false;
+    }
+}
+
+/* The state files, before anything is forwarded: a crash must find them. */
+static bool coroutine_fn save_states(GPtrArray *disks, GPtrArray *old,
+                                     GError **errp)
+{
+    guint i;
+
+    for (i = 0; i < disks->len; i++) {
+        ReplicatedDisk *disk = disks->pdata[i];
+
+        g_ptr_array_add(old, QAPI_CLONE(ReplicationStateFile, disk->state));
+        disk->generation++;
+        if (!replicated_disk_co_save_state(disk,
+                                           REPLICATION_DISK_STATE_REPLICATING,
+                                           errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void coroutine_fn restore_states(GPtrArray *disks, GPtrArray *old)
+{
+    guint i;
+
+    for (i = 0; i < old->len; i++) {
+        const ReplicationStateFile *state = old->pdata[i];
+
+        if (replicated_disk_state(disks->pdata[i]) !=
+            BLOCK_REPLICATION_STATE_NONE) {
+            continue;           /* a failover has come */
+        }
+        replicated_disk_co_note_state(disks->pdata[i], state ? state->state :
+                                      REPLICATION_DISK_STATE_CONSISTENT);
+    }
+}
+
+static bool coroutine_fn start_disks(ReplicationCut **cut, GError **errp)
+{
+    GPtrArray *disks = replication_cut_disks(*cut);
+    guint i;
+
+    if (!replication_cut_co_rest(*cut, errp)) {
+        return false;
+    }
+    for (i = 0; i < disks->len; i++) {
+        if (!start_disk(*cut, disks->pdata[i], errp)) {
+            undo_start(cut);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void free_state(void *opaque)
+{
+    qapi_free_ReplicationStateFile(opaque);
+}
+
+bool coroutine_fn replication_group_co_start(const char *node,
+                                             ReplicationMode mode, bool force,
+                                             GError **errp)
+{
+    g_autoptr(GPtrArray) all = replication_group_select(node, errp);
+    g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(free_state);
+    g_autoptr(GPtrArray) disks = NULL;
+    ReplicationCut *cut;
+    bool ok;
+
+    disks = all ? replication_choose(all, REPLICATION_COMMAND_START, errp)
+                : NULL;
+    if (!disks || !check_mode(disks, mode, errp) ||
+        !check_start(disks, force, errp)) {
+        return false;
+    }
+    if (!disks->len) {
+        return true;
+    }
+    cut = replication_cut_new(disks);
+    ok = save_states(disks, old, errp) && start_disks(&cut, errp);
+    replication_cut_end(cut);
+    if (!ok) {
+        restore_states(disks, old);
+    }
+    return ok;
+}
+
+/* Stop */
+
+static bool coroutine_fn stop_disk(ReplicatedDisk *disk, GError **errp)
+{
+    bool well = replicated_disk_ended_well(disk);
+    bool ok;
+
+    replicated_disk_unguard_exports(disk);
+    disk->changing = true;
+    ok = replication_stop(disk->r, errp);
+    disk->changing = false;
+    if (!ok) {
+        error_prepend(errp, "disk '%s': ", replicated_disk_name(disk));
+    } else if (well) {
+        replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_CONSISTENT);
+    }
+    return ok;
+}
+
+/* There is no way back to running, so one failure does not end the walk. */
+static bool coroutine_fn stop_disks(ReplicationCut *cut, GError **errp)
+{
+    GPtrArray *disks = replication_cut_disks(cut);
+    bool ok = true;
+    guint i;
+
+    if (!replication_cut_co_rest(cut, errp)) {
+        return false;
+    }
+    for (i = 0; i < disks->len; i++) {
+        ReplicatedDisk *disk = disks->pdata[i];
+
+        if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_RUNNING) {
+            ok = stop_disk(disk, ok ? errp : NULL) && ok;
+        }
+    }
+    return ok;
+}
+
+bool coroutine_fn replication_group_co_stop(const char *node, GError **errp)
+{
+    g_autoptr(GPtrArray) all = replication_group_select(node, errp);
+    g_autoptr(GPtrArray) disks = NULL;
+    ReplicationCut *cut;
+    bool ok;
+
+    disks = all ? replication_choose(all, REPLICATION_COMMAND_STOP, errp)
+                : NULL;
+    if (!disks) {
+        return false;
+    }
+    if (!disks->len) {
+        return true;
+    }
+    if (replication_group()->cut) {
+        /* Prepared, and nobody has said that it is to be done. */
+        replication_cut_end(replication_group()->cut);
+    }
+    cut = replication_cut_new(disks);
+    ok = stop_disks(cut, errp);
+    replication_cut_end(cut);
+    return ok;
+}
+
+/* The daemon's end */
+
+void coroutine_fn replication_group_co_shutdown(void)
+{
+    g_autoptr(GPtrArray) disks = replication_group_select(NULL, NULL);
+    guint i;
+
+    {
+        GRAPH_COMMAND_GUARD();
+
+        replication_group_abort();
+        for (i = 0; i < disks->len; i++) {
+            ReplicatedDisk *disk = disks->pdata[i];
+            g_autoptr(GError) err = NULL;
+
+            if (replicated_disk_state(disk) ==
+                BLOCK_REPLICATION_STATE_RUNNING &&
+                !stop_disk(disk, &err)) {
+                warn_report("%s", err->message);
+            }
+        }
+    }
+    block_job_co_finish_all();
+}
