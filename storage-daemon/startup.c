@@ -20,6 +20,7 @@
 #include "qapi/qapi-visit-block-export.h"
 #include "qapi/qapi-visit-qom.h"
 #include "qom/object.h"
+#include "replication/group.h"
 
 /* How long the last answers of monitors may take to be read. */
 #define MONITOR_LINGER_NS (1 * NANOSECONDS_PER_SECOND)
@@ -89,6 +90,7 @@ static bool coroutine_fn add_guest_export(const DriveInfo *drive,
 {
     BlockBackend *blk = blk_by_name(drive->id);
     g_autofree char *id = block_export_guest_id(drive->id);
+    g_autoptr(GError) refused = NULL;
     BlockExportOptions options = {
         .type = BLOCK_EXPORT_TYPE_NBD,
         .id = id,
@@ -103,6 +105,12 @@ static bool coroutine_fn add_guest_export(const DriveInfo *drive,
         return true;
     }
     GRAPH_COMMAND_GUARD();
+    if (!replication_co_check_guest(blk_bs(blk), &refused)) {
+        /* It must be possible to open the disk, to write it anew. */
+        warn_report("drive '%s' has no guest: %s", drive->id,
+                    refused->message);
+        return true;
+    }
     return block_export_co_add(&options, errp);
 }
 
@@ -196,6 +204,7 @@ bool coroutine_fn daemon_start(const CommandLine *cl, GError **errp)
 {
     size_t i;
 
+    replication_group_init();
     /* Nothing serves a guest before everything is there. */
     run_state_set(RUN_STATE_PRELAUNCH);
     for (i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -268,6 +277,7 @@ void coroutine_fn daemon_shutdown(void)
     monitor_stop_commands();
     nbd_servers_co_shutdown();
     block_export_co_close_all(BLOCK_EXPORT_TYPE__MAX);
+    replication_group_co_shutdown();
     drive_co_close_all();
     bdrv_co_close_all();
     monitor_co_close_all(MONITOR_LINGER_NS);
