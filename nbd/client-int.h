@@ -40,7 +40,7 @@ typedef struct NBDPiece {
 
 typedef enum NBDRequestState {
     NBD_REQUEST_QUEUED,         /* the server cannot know of it */
-    NBD_REQUEST_SENDING,        /* partly sent */
+    NBD_REQUEST_SENDING,        /* given to the channel, maybe partly sent */
     NBD_REQUEST_SENT,
 } NBDRequestState;
 

@@ -127,7 +127,11 @@ void nbd_client_leave(NBDClient *client)
 
 /* Sending */
 
-/* The unsent rest of the queue as far as it fits into one call. */
+/*
+ * The unsent rest of the queue as far as it fits into one call.  A channel
+ * that encrypts may send part of it and still ask for the call to be made
+ * again: from now on the server may know of these requests.
+ */
 static int gather(NBDClient *client)
 {
     size_t skip = client->sent;
@@ -137,6 +141,9 @@ static int gather(NBDClient *client)
     TAILQ_FOREACH(req, &client->send_queue, next) {
         int niov = req->type == NBD_CMD_WRITE ? req->qiov->niov : 0;
 
+        if (n < NBD_CLIENT_IOV) {
+            req->state = NBD_REQUEST_SENDING;
+        }
         for (int i = -1; i < niov; i++) {
             struct iovec part = i < 0
                 ? (struct iovec) { req->header, sizeof(req->header) }
@@ -175,7 +182,6 @@ static void account_sent(NBDClient *client, size_t bytes)
         total = NBD_REQUEST_SIZE +
                 (req->type == NBD_CMD_WRITE ? req->length : 0);
         if (client->sent < total) {
-            req->state = NBD_REQUEST_SENDING;
             return;
         }
         client->sent -= total;
