@@ -136,7 +136,7 @@ class DaemonTestCase(unittest.TestCase):
         return left
 
     def check_no_children(self):
-        self.wait_until(lambda: not self.other_children(), timeout=10,
+        self.wait_until(lambda: not self.other_children(), timeout=5,
                         what=self.other_children)
 
     def start_server(self, *command, ready=None):
