@@ -19,14 +19,17 @@
 #include "util/size.h"
 
 /* Take the flags ("-n") in front of the arguments; false for an unknown one. */
-static bool take_flags(const char **args, const char *known, char *found,
-                       GString *out)
+static bool take_flags(const char *name, const char **args,
+                       const char *known, char *found, GString *out)
 {
     while (**args == '-' && (*args)[1]) {
         g_autofree char *word = hmp_word(args);
 
         if (strlen(word) != 2 || !strchr(known, word[1])) {
-            g_string_append_printf(out, "unsupported option '%s'\r\n", word);
+            g_autofree char *what = g_strdup_printf("unsupported option %s",
+                                                    word);
+
+            hmp_usage(out, name, what);
             return false;
         }
         found[strchr(known, word[1]) - known] = word[1];
@@ -37,6 +40,15 @@ static bool take_flags(const char **args, const char *known, char *found,
     return true;
 }
 
+/* Of these two commands QEMU prints errors as they are: scripts know that. */
+static void print_bare_error(GString *out, GError *err)
+{
+    if (err) {
+        g_string_append_printf(out, "%s\r\n", err->message);
+        g_error_free(err);
+    }
+}
+
 void coroutine_fn hmp_drive_add(const char *args, GString *out)
 {
     char flags[2] = "";
@@ -44,14 +56,14 @@ void coroutine_fn hmp_drive_add(const char *args, GString *out)
     g_autofree char *optstr = NULL;
     GError *err = NULL;
 
-    if (!take_flags(&args, "n", flags, out)) {
+    if (!take_flags("drive_add", &args, "n", flags, out)) {
         return;
     }
     /* A PCI address or any other word: there is no machine to plug into. */
     place = hmp_word(&args);
     optstr = hmp_word(&args);
     if (!optstr) {
-        g_string_append(out, "drive_add: string expected\r\n");
+        hmp_usage(out, "drive_add", "string expected");
         return;
     }
     if (flags[0]) {
@@ -59,7 +71,7 @@ void coroutine_fn hmp_drive_add(const char *args, GString *out)
     } else if (drive_co_add(optstr, true, &err)) {
         g_string_append(out, "OK\r\n");
     }
-    hmp_error(out, err);
+    print_bare_error(out, err);
 }
 
 void coroutine_fn hmp_drive_del(const char *args, GString *out)
@@ -70,7 +82,7 @@ void coroutine_fn hmp_drive_del(const char *args, GString *out)
     GError *err = NULL;
 
     if (!id) {
-        g_string_append(out, "drive_del: string expected\r\n");
+        hmp_usage(out, "drive_del", "string expected");
         return;
     }
     /* The guest's view of a drive goes with the drive. */
@@ -81,7 +93,7 @@ void coroutine_fn hmp_drive_del(const char *args, GString *out)
         block_export_co_wait_deleted();
     }
     drive_co_del(id, &err);
-    hmp_error(out, err);
+    print_bare_error(out, err);
 }
 
 void coroutine_fn hmp_block_resize(const char *args, GString *out)
@@ -92,7 +104,7 @@ void coroutine_fn hmp_block_resize(const char *args, GString *out)
     uint64_t bytes;
 
     if (!device || !size) {
-        g_string_append(out, "block_resize: device and size expected\r\n");
+        hmp_usage(out, "block_resize", "device and size expected");
         return;
     }
     /* A bare number counts MiB, as in QEMU. */
@@ -120,13 +132,13 @@ void coroutine_fn hmp_qemu_io(const char *args, GString *out)
     GError *err = NULL;
 
     /* -d: what follows is a device's id; there are none, so a drive's. */
-    if (!take_flags(&args, "d", flags, out)) {
+    if (!take_flags("qemu-io", &args, "d", flags, out)) {
         return;
     }
     device = hmp_word(&args);
     command = hmp_word(&args);
     if (!device || !command) {
-        g_string_append(out, "qemu-io: device and \"command\" expected\r\n");
+        hmp_usage(out, "qemu-io", "device and command expected");
         return;
     }
 
@@ -177,12 +189,12 @@ void coroutine_fn hmp_nbd_server_start(const char *args, GString *out)
     NbdServerOptions options = { NULL };
     GError *err = NULL;
 
-    if (!take_flags(&args, "aw", flags, out)) {
+    if (!take_flags("nbd_server_start", &args, "aw", flags, out)) {
         return;
     }
     uri = hmp_word(&args);
     if (!uri) {
-        g_string_append(out, "nbd_server_start: address expected\r\n");
+        hmp_usage(out, "nbd_server_start", "address expected");
         return;
     }
     if (flags[1] && !flags[0]) {
@@ -213,13 +225,13 @@ void coroutine_fn hmp_nbd_server_add(const char *args, GString *out)
     NbdServerAddOptions options = { NULL };
     GError *err = NULL;
 
-    if (!take_flags(&args, "w", flags, out)) {
+    if (!take_flags("nbd_server_add", &args, "w", flags, out)) {
         return;
     }
     device = hmp_word(&args);
     name = hmp_word(&args);
     if (!device) {
-        g_string_append(out, "nbd_server_add: device expected\r\n");
+        hmp_usage(out, "nbd_server_add", "device expected");
         return;
     }
     options.device = device;
@@ -236,12 +248,12 @@ void coroutine_fn hmp_nbd_server_remove(const char *args, GString *out)
     g_autofree char *name = NULL;
     GError *err = NULL;
 
-    if (!take_flags(&args, "f", flags, out)) {
+    if (!take_flags("nbd_server_remove", &args, "f", flags, out)) {
         return;
     }
     name = hmp_word(&args);
     if (!name) {
-        g_string_append(out, "nbd_server_remove: name expected\r\n");
+        hmp_usage(out, "nbd_server_remove", "name expected");
         return;
     }
     qmp_nbd_server_remove(name, true, flags[0]

@@ -268,7 +268,7 @@ void coroutine_fn hmp_object_del(const char *args, GString *out)
     if (id) {
         object_del(id, &err);
     } else {
-        g_string_append(out, "object_del: id expected\r\n");
+        hmp_usage(out, "object_del", "id expected");
     }
     hmp_error(out, err);
 }

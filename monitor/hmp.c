@@ -48,6 +48,7 @@ static const HmpCommand info_commands[] = {
       "block devices", hmp_info_block },
     { "blockstats", "", "show block device statistics",
       hmp_info_blockstats },
+    { "block-jobs", NULL, NULL, hmp_info_jobs },
     { "jobs", "", "show the background jobs", hmp_info_jobs },
     { "replication", "", "show the replicated disks", hmp_info_replication },
     { "status", "", "show the current VM status", hmp_info_status },
@@ -73,6 +74,12 @@ void hmp_error(GString *out, GError *err)
         g_string_append_printf(out, "Error: %s\r\n", err->message);
         g_error_free(err);
     }
+}
+
+void hmp_usage(GString *out, const char *name, const char *what)
+{
+    g_string_append_printf(out, "%s: %s\r\nTry \"help %s\" for more "
+                           "information\r\n", name, what, name);
 }
 
 /* The character after a backslash in a quoted word. */

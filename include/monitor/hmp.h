@@ -20,6 +20,9 @@ typedef struct HmpCommand {
 /* Print @err, if there is one, the way that people are used to; frees it. */
 void hmp_error(GString *out, GError *err);
 
+/* The line does not fit the command @name: say what is wrong. */
+void hmp_usage(GString *out, const char *name, const char *what);
+
 /* Take the next word off *@p: quoted by "..." or up to a space; NULL: none. */
 char *hmp_word(const char **p);
 

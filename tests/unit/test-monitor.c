@@ -500,15 +500,15 @@ static void test_drive_add(Fixture *f, gconstpointer data)
     static const char *const rows[][2] = {
         { "drive_add buddy driver=null-co,id=d0,if=none", "OK\r\n" },
         { "drive_add buddy driver=null-co,id=d0,if=none",
-          "Error: Duplicate ID 'd0' for drive\r\n" },
+          "Duplicate ID 'd0' for drive\r\n" },
         { "drive_add buddy driver=null-co,if=virtio",
-          "Error: Can't hot-add drive to type virtio\r\n" },
+          "Can't hot-add drive to type virtio\r\n" },
         { "drive_add -n buddy driver=null-co,node-name=n0", "" },
         { "drive_add -n buddy driver=null-co",
-          "Error: 'node-name' needs to be specified\r\n" },
+          "'node-name' needs to be specified\r\n" },
         { "drive_del d0", "" },
         { "drive_del n0", "" },
-        { "drive_del n0", "Error: Device 'n0' not found\r\n" },
+        { "drive_del n0", "Device 'n0' not found\r\n" },
     };
     size_t i;
 
