@@ -19,6 +19,11 @@ TestDisk *test_disk(BlockDriverState *bs)
 
 static void coroutine_fn hold(TestDisk *disk)
 {
+    if (disk->stepped) {
+        g_ptr_array_add(disk->steps, coroutine_self());
+        coroutine_yield();
+        return;
+    }
     disk->waiting++;
     while (disk->hold) {
         co_queue_wait(&disk->held);
@@ -34,6 +39,16 @@ void test_disk_release(BlockDriverState *bs)
     co_queue_restart_all(&disk->held);
 }
 
+unsigned test_disk_waiting(BlockDriverState *bs)
+{
+    return test_disk(bs)->steps->len;
+}
+
+void test_disk_step(BlockDriverState *bs, unsigned i)
+{
+    aio_co_wake(g_ptr_array_remove_index(test_disk(bs)->steps, i));
+}
+
 static bool coroutine_fn disk_open(BlockDriverState *bs,
                                    const BlockdevOptions *options,
                                    GError **errp)
@@ -41,8 +56,14 @@ static bool coroutine_fn disk_open(BlockDriverState *bs,
     TestDisk *disk = bs->opaque;
 
     co_queue_init(&disk->held);
+    disk->steps = g_ptr_array_new();
     bs->supported_zero_flags = BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK;
     return true;
+}
+
+static void coroutine_fn disk_close(BlockDriverState *bs)
+{
+    g_ptr_array_free(((TestDisk *)bs->opaque)->steps, TRUE);
 }
 
 static int64_t coroutine_fn disk_getlength(BlockDriverState *bs)
@@ -143,6 +164,7 @@ const BlockDriver test_disk_driver = {
     .is_protocol = true,
 
     .bdrv_co_open = disk_open,
+    .bdrv_co_close = disk_close,
     .bdrv_refresh_limits = disk_refresh_limits,
     .bdrv_co_getlength = disk_getlength,
 

@@ -27,6 +27,8 @@ typedef struct TestDisk {
     bool ignore_cancel;
     bool hold;                  /* requests wait for test_disk_release() */
     CoQueue held;
+    bool stepped;               /* requests wait for test_disk_step() */
+    GPtrArray *steps;           /* Coroutine: those that wait, oldest first */
     BlockLimits limits;         /* request_alignment 0: default */
     bool no_zeroes;             /* write-zeroes answers -ENOTSUP */
 
@@ -58,6 +60,9 @@ void test_unref(AioContext *ctx, BlockDriverState *bs);
 
 TestDisk *test_disk(BlockDriverState *bs);
 void test_disk_release(BlockDriverState *bs);
+/* With @stepped: how many requests wait; let the @i-th of them go on. */
+unsigned test_disk_waiting(BlockDriverState *bs);
+void test_disk_step(BlockDriverState *bs, unsigned i);
 /* Take over new limits. */
 void test_disk_set_limits(BlockDriverState *bs, BlockLimits limits);
 

@@ -1,0 +1,127 @@
+/*
+ * Several hosts in one process, on one virtual clock
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "sim.h"
+
+#define RUN_LIMIT_NS (60 * NANOSECONDS_PER_SECOND)
+
+void sim_init(Sim *sim, int n_hosts)
+{
+    *sim = (Sim) { .n_hosts = n_hosts };
+    for (int i = 0; i < n_hosts; i++) {
+        g_autoptr(GError) err = NULL;
+
+        sim->host[i] = aio_context_new(&sim->clock, &err);
+        g_assert_no_error(err);
+    }
+}
+
+void sim_destroy(Sim *sim)
+{
+    sim_settle(sim);
+    for (int i = sim->n_hosts - 1; i >= 0; i--) {
+        aio_context_free(sim->host[i]);
+    }
+}
+
+void sim_settle(Sim *sim)
+{
+    bool progress = true;
+
+    while (progress) {
+        progress = false;
+        for (int i = 0; i < sim->n_hosts; i++) {
+            progress |= aio_poll(sim->host[i], false);
+        }
+    }
+}
+
+static int64_t next_deadline(const Sim *sim)
+{
+    int64_t next = -1;
+
+    for (int i = 0; i < sim->n_hosts; i++) {
+        int64_t at = aio_next_deadline_ns(sim->host[i]);
+
+        if (at >= 0 && (next < 0 || at < next)) {
+            next = at;
+        }
+    }
+    return next;
+}
+
+bool sim_wait(Sim *sim, const bool *flag, int64_t ns)
+{
+    int64_t end = sim->clock.now_ns + ns;
+
+    for (;;) {
+        int64_t next;
+
+        sim_settle(sim);
+        if (flag && *flag) {
+            return true;
+        }
+        next = next_deadline(sim);
+        if (next < 0 || next > end) {
+            sim->clock.now_ns = end;
+            return false;
+        }
+        sim->clock.now_ns = MAX(next, sim->clock.now_ns);
+    }
+}
+
+void sim_pass(Sim *sim, int64_t ns)
+{
+    sim_wait(sim, NULL, ns);
+    sim_settle(sim);
+}
+
+/* Coroutines */
+
+typedef struct Call {
+    CoroutineEntry *entry;
+    void *opaque;
+    bool *done;
+} Call;
+
+static void coroutine_fn call_entry(void *opaque)
+{
+    Call call = *(Call *)opaque;
+
+    g_free(opaque);
+    call.entry(call.opaque);
+    if (call.done) {
+        *call.done = true;
+    }
+}
+
+static void call_bh(void *opaque)
+{
+    coroutine_start(call_entry, opaque);
+}
+
+static void start(Sim *sim, int host, Call call)
+{
+    aio_bh_schedule_oneshot(sim->host[host], call_bh,
+                            g_memdup2(&call, sizeof(call)));
+    sim_settle(sim);
+}
+
+void sim_start(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
+{
+    start(sim, host, (Call) { .entry = entry, .opaque = opaque });
+}
+
+void sim_run(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
+{
+    bool done = false;
+
+    start(sim, host, (Call) { entry, opaque, &done });
+    if (!sim_wait(sim, &done, RUN_LIMIT_NS)) {
+        g_error("a coroutine did not end within a minute");
+    }
+}

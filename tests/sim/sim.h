@@ -1,0 +1,60 @@
+/*
+ * Several hosts in one process, on one virtual clock
+ *
+ * Each host has an AioContext of its own: its own graph, exports and
+ * replication group.  Time passes only when the test says so, hence a test of
+ * minutes takes milliseconds and the same seed gives the same run.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_SIM_H
+#define TESTS_SIM_H
+
+#include "util/aio.h"
+
+#define SIM_MAX_HOSTS 4
+
+typedef struct Sim {
+    AioVirtualClock clock;
+    AioContext *host[SIM_MAX_HOSTS];
+    int n_hosts;
+} Sim;
+
+void sim_init(Sim *sim, int n_hosts);
+void sim_destroy(Sim *sim);
+
+/* Let everybody do all that can be done without time passing. */
+void sim_settle(Sim *sim);
+
+/* Let @ns pass, everything at its time. */
+void sim_pass(Sim *sim, int64_t ns);
+
+/*
+ * Let time pass until @flag is set, at most @ns.  Returns whether it is.
+ */
+bool sim_wait(Sim *sim, const bool *flag, int64_t ns);
+
+/* Start a coroutine on a host. */
+void sim_start(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
+
+/* The same and wait for its end, at most a (virtual) minute. */
+void sim_run(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
+
+/*
+ * A link: whoever connects to @from (a unix socket) talks to @to through it.
+ */
+typedef struct SimLink SimLink;
+
+typedef struct SimLinkConditions {
+    int64_t latency_ns;         /* each way */
+    bool stalled;               /* nothing gets through, nothing is lost */
+} SimLinkConditions;
+
+SimLink *sim_link_new(Sim *sim, int host, const char *from, const char *to);
+void sim_link_free(Sim *sim, SimLink *link);
+void sim_link_set(Sim *sim, SimLink *link, SimLinkConditions conditions);
+/* End all connections; new ones are accepted. */
+void sim_link_cut(Sim *sim, SimLink *link);
+
+#endif
