@@ -48,7 +48,10 @@ int socket_get_fd(const SocketAddress *addr, bool listening, GError **errp);
 /* How error messages call @addr: as QEMU does, without "unix:". */
 char *socket_address_for_error(const SocketAddress *addr);
 
-/* TCP_NODELAY, and keep-alive if @addr (may be NULL) wants it. */
+/*
+ * TCP_NODELAY, keep-alive if @addr (may be NULL) wants it; more room for what
+ * is under way on a unix socket.
+ */
 void socket_set_options(int fd, const SocketAddress *addr);
 
 #endif
