@@ -7,6 +7,7 @@ see docs/devel/style.md.  Prints TAP.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 
+import fnmatch
 import re
 import subprocess
 import sys
@@ -116,6 +117,20 @@ def check_tree(root):
     return complaints
 
 
+def check_maintainers(root):
+    """Each pattern matches something, each file is somebody's"""
+    files = [str(path) for path in tracked_files(root)]
+    text = (root / 'MAINTAINERS').read_text(encoding='utf-8')
+    patterns = [re.sub(r'/$', '/*', pattern) for pattern in
+                re.findall(r'^F: (\S+)$', text, re.MULTILINE)]
+    for pattern in patterns:
+        if not fnmatch.filter(files, pattern):
+            yield f'MAINTAINERS: nothing matches {pattern}'
+    for path in files:
+        if not any(fnmatch.fnmatch(path, pattern) for pattern in patterns):
+            yield f'MAINTAINERS: {path} is in no section'
+
+
 def check_self():
     head = f'/*\n * What it is\n *\n * {SPDX}\n */\n'
     bad = {
@@ -139,7 +154,8 @@ def check_self():
 def main():
     root = Path(__file__).resolve().parent.parent
     tests = [('bad style is noticed', check_self()),
-             ('sources keep to the style', check_tree(root))]
+             ('sources keep to the style', check_tree(root)),
+             ('MAINTAINERS knows every file', list(check_maintainers(root)))]
     print(f'1..{len(tests)}')
     for number, (name, complaints) in enumerate(tests, 1):
         for complaint in complaints:
