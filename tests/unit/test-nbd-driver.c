@@ -306,6 +306,26 @@ static void test_without_delay_it_comes_back_too(Fixture *f,
     g_assert_cmpint(read_now(f), ==, 0);
 }
 
+/* Neither does a request wait for a new connection while it is pinned. */
+static void test_pinned_connection_is_not_replaced(Fixture *f,
+                                                   gconstpointer data)
+{
+    f->reconnect_delay = 10;
+    open_node(f);
+    g_assert_cmpint(bdrv_pin_connection(f->bs, true), ==, 0);
+    g_assert_cmpint(read_now(f), ==, 0);
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    fake_server_restart(f->ctx, f->server);
+    pass(f, 60 * SECOND);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+    g_assert_cmpint(bdrv_pin_connection(f->bs, true), ==, -ENOTCONN);
+
+    g_assert_cmpint(bdrv_pin_connection(f->bs, false), ==, 0);
+    pass(f, 2 * SECOND);
+    g_assert_cmpint(read_now(f), ==, 0);
+}
+
 static void test_with_delay_requests_wait_and_are_repeated(Fixture *f,
                                                            gconstpointer data)
 {
@@ -696,6 +716,8 @@ int main(int argc, char **argv)
         test_without_delay_requests_fail_at_once);
     ADD("without-delay-it-comes-back-too",
         test_without_delay_it_comes_back_too);
+    ADD("pinned-connection-is-not-replaced",
+        test_pinned_connection_is_not_replaced);
     ADD("with-delay-requests-wait-and-are-repeated",
         test_with_delay_requests_wait_and_are_repeated);
     ADD("after-the-delay-requests-fail", test_after_the_delay_requests_fail);
