@@ -156,7 +156,27 @@ def either(*texts):
             yield f'{which}-{number}', bytes([which]) + text.encode()
 
 
+QMP = [
+    b'{"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}',
+    b'{"execute": "query-status", "id": [1, {"a": null}]}',
+    b"{'exec-oob': 'query-yank', 'id': 'x'}",
+    b'{"execute": "query-block"} {"execute": "query-commands"}',
+    b'{"execute": "yank", "arguments": {"instances": '
+    b'[{"type": "block-node", "node-name": "n"}]}}',
+    b'{"execute": "x-blockdev-change", "arguments": {"parent": "a", '
+    b'"child": "b", "node": "c"}}',
+    b'{"execute": "qom-get", "arguments": {"path": "/objects/x", '
+    b'"property": "y"}}',
+    b'{"execute": "block_set_io_throttle", "arguments": {"id": "d", '
+    b'"bps": 1, "bps_rd": 2, "bps_wr": 0, "iops": 0, "iops_rd": 0, '
+    b'"iops_wr": 0}}',
+    b'{"execute": "stop"}{"execute": "cont"}{"execute": 1}[]{"id": 1}',
+    b'{"execute": "query-status", "exec-oob": "yank", "x": 1}',
+]
+
 TARGETS = {
+    'fuzz-qmp': ((f'{i}-{mode}', bytes([mode]) + text)
+                 for i, text in enumerate(QMP) for mode in (0, 1, 3)),
     'fuzz-json': json_inputs(),
     'fuzz-keyval': either(KEYS, FILENAMES),
     'fuzz-drive': either(BLOCKDEVS, DRIVES),
