@@ -50,8 +50,10 @@ static char *disk_image(ReplicatedDisk *disk)
 /* The option of @bs, a replication node, or what @image gives. */
 static char *choose_path(BlockDriverState *bs, const char *image)
 {
-    const char *option = bs->options
-        ? bs->options->u.replication.state_file : NULL;
+    const BlockdevOptions *options = bs->options;
+    const char *option =
+        options && options->driver == BLOCKDEV_DRIVER_REPLICATION
+        ? options->u.replication.state_file : NULL;
 
     if (!option) {
         return image ? state_file_default_path(image) : NULL;
