@@ -132,26 +132,65 @@ bool coroutine_fn blk_co_insert_bs(BlockBackend *blk, BlockDriverState *bs,
     return graph_tx_finish(tx, errp);
 }
 
+static void coroutine_fn give_up_entry(void *opaque)
+{
+    BlockBackend *blk = opaque;
+
+    if (blk_bs(blk)) {
+        bdrv_cancel_unshared(blk_bs(blk));
+    }
+}
+
+void blk_give_up(BlockBackend *blk)
+{
+    /* In a coroutine: whom it wakes runs later, and cannot free anything. */
+    coroutine_start(give_up_entry, blk);
+}
+
+static void removal_deadline(void *opaque)
+{
+    blk_give_up(opaque);
+}
+
+/* Requests of others may take long: nobody waits for them in vain. */
+static void coroutine_fn wait_own_requests(BlockBackend *blk)
+{
+    AioTimer deadline;
+
+    aio_timer_init(&deadline, blk->ctx, removal_deadline, blk);
+    aio_timer_mod(&deadline,
+                  aio_clock_get_ns(blk->ctx) + BDRV_CLOSE_DEADLINE_NS);
+    while (blk->in_flight) {
+        if (blk_bs(blk)) {
+            bdrv_let_pass(blk_bs(blk));
+        }
+        co_queue_wait(&blk->graph->idle_waiters);
+    }
+    aio_timer_del(&deadline);
+}
+
 void coroutine_fn blk_co_remove_bs(BlockBackend *blk)
 {
-    BlockDriverState *bs = blk_bs(blk);
-    bool busy = blk->in_flight > 0 || !TAILQ_EMPTY(&blk->waiters);
+    BlockDriverState *bs;
     GraphTx *tx;
 
-    if (!bs) {
+    if (!blk_bs(blk)) {
         return;
     }
-    bdrv_ref(bs);
-    /* Requests of others may take long: nobody waits for them in vain. */
-    if (busy) {
-        bdrv_co_drained_begin(bs);
+    blk->quiesce_counter++;
+    blk_gate_update(blk);
+    if (blk->in_flight) {
+        wait_own_requests(blk);
     }
-    tx = graph_tx_new();
-    graph_tx_set_bs(tx, blk->root, NULL);
-    graph_tx_finish(tx, NULL);  /* loosens only: cannot fail */
-    if (busy) {
-        bdrv_drained_end(bs);
+    bs = blk_bs(blk);           /* it may be another one by now, or none */
+    if (bs) {
+        bdrv_ref(bs);
+        tx = graph_tx_new();
+        graph_tx_set_bs(tx, blk->root, NULL);
+        graph_tx_finish(tx, NULL);  /* loosens only: cannot fail */
     }
+    blk->quiesce_counter--;
+    blk_gate_update(blk);
     bdrv_co_unref(bs);
 }
 

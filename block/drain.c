@@ -112,6 +112,22 @@ void bdrv_cancel_in_flight(BlockDriverState *bs)
     }
 }
 
+void bdrv_cancel_unshared(BlockDriverState *bs)
+{
+    BdrvChild *child = LIST_FIRST(&bs->parents);
+
+    if (child && LIST_NEXT(child, next_parent)) {
+        return;
+    }
+    if (bs->drv->bdrv_cancel_in_flight) {
+        bs->drv->bdrv_cancel_in_flight(bs);
+        return;
+    }
+    LIST_FOREACH(child, &bs->children, next) {
+        bdrv_cancel_unshared(child->bs);
+    }
+}
+
 int bdrv_pin_connection(BlockDriverState *bs, bool pin)
 {
     if (bs->drv->bdrv_pin_connection) {

@@ -10,9 +10,6 @@
 #include "block/block-backend.h"
 #include "block/graph-int.h"
 
-/* How long the last flush of a node on a network may take when it closes. */
-#define CLOSE_DEADLINE_NS (5 * NANOSECONDS_PER_SECOND)
-
 static void graph_init(AioContext *ctx, void *data)
 {
     BlockGraph *graph = data;
@@ -150,9 +147,15 @@ void bdrv_ref(BlockDriverState *bs)
     bs->refcnt++;
 }
 
-static void give_up_on_peer(void *opaque)
+static void coroutine_fn give_up_on_peer(void *opaque)
 {
     bdrv_cancel_in_flight(opaque);
+}
+
+/* In a coroutine: whom it wakes then runs later, and cannot free the node. */
+static void close_deadline(void *opaque)
+{
+    coroutine_start(give_up_on_peer, opaque);
 }
 
 /*
@@ -163,10 +166,10 @@ static void coroutine_fn settle_before_close(BlockDriverState *bs)
 {
     AioTimer deadline;
 
-    aio_timer_init(&deadline, bs->ctx, give_up_on_peer, bs);
+    aio_timer_init(&deadline, bs->ctx, close_deadline, bs);
     if (bs->drv->bdrv_cancel_in_flight) {
         aio_timer_mod(&deadline,
-                      aio_clock_get_ns(bs->ctx) + CLOSE_DEADLINE_NS);
+                      aio_clock_get_ns(bs->ctx) + BDRV_CLOSE_DEADLINE_NS);
     }
     if (bs->total_bytes >= 0 && !bs->read_only) {
         int ret = bdrv_co_flush(bs);
@@ -235,7 +238,7 @@ static BlockDriverState *find_monitor_owned(BlockGraph *graph)
 }
 
 /* What has not ended by now may never do so by itself. */
-static void give_up_on_all(void *opaque)
+static void coroutine_fn give_up_on_all(void *opaque)
 {
     BlockGraph *graph = opaque;
     BlockDriverState *bs;
@@ -243,6 +246,11 @@ static void give_up_on_all(void *opaque)
     TAILQ_FOREACH(bs, &graph->nodes, node_list) {
         bdrv_cancel_in_flight(bs);
     }
+}
+
+static void close_all_deadline(void *opaque)
+{
+    coroutine_start(give_up_on_all, opaque);
 }
 
 void coroutine_fn bdrv_co_close_all(void)
@@ -253,8 +261,8 @@ void coroutine_fn bdrv_co_close_all(void)
     BlockDriverState *bs;
     BlockBackend *blk;
 
-    aio_timer_init(&deadline, ctx, give_up_on_all, graph);
-    aio_timer_mod(&deadline, aio_clock_get_ns(ctx) + CLOSE_DEADLINE_NS);
+    aio_timer_init(&deadline, ctx, close_all_deadline, graph);
+    aio_timer_mod(&deadline, aio_clock_get_ns(ctx) + BDRV_CLOSE_DEADLINE_NS);
     while ((blk = blk_next(NULL)) && *blk_name(blk)) {
         blk_co_delete_named(blk);
     }

@@ -111,10 +111,25 @@ static bool instance_exists(YankRegistry *reg, const YankInstance *instance)
     return false;
 }
 
+/* Does not sleep. */
+static void coroutine_fn yank_entry(void *opaque)
+{
+    const YankInstanceList *instances = opaque;
+    YankRegistry *reg = registry();
+    YankEntry *e;
+
+    for (const YankInstanceList *l = instances; l; l = l->next) {
+        TAILQ_FOREACH(e, &reg->entries, next) {
+            if (names(l->value, e)) {
+                e->func(e->opaque);
+            }
+        }
+    }
+}
+
 bool yank_instances(const YankInstanceList *instances, GError **errp)
 {
     YankRegistry *reg = registry();
-    YankEntry *e, *next;
 
     for (const YankInstanceList *l = instances; l; l = l->next) {
         if (!instance_exists(reg, l->value)) {
@@ -125,12 +140,14 @@ bool yank_instances(const YankInstanceList *instances, GError **errp)
             return false;
         }
     }
-    for (const YankInstanceList *l = instances; l; l = l->next) {
-        TAILQ_FOREACH_SAFE(e, &reg->entries, next, next) {
-            if (names(l->value, e)) {
-                e->func(e->opaque);
-            }
-        }
+    /*
+     * In a coroutine: whoever is woken runs when it is over, and may then
+     * free entries.
+     */
+    if (coroutine_running()) {
+        yank_entry((void *)instances);
+    } else {
+        coroutine_start(yank_entry, (void *)instances);
     }
     return true;
 }

@@ -365,18 +365,28 @@ int nbd_pin_connection(BDRVNBDState *s, bool pin)
 }
 
 /*
- * These two never sleep.  They are coroutines because whom one of those wakes
- * runs only later: outside of any he would run at once, and might free us.
+ * These two never sleep.  They run in a coroutine because whom one of those
+ * wakes runs only later: outside of any he would run at once, and might free
+ * us.  A caller who is in one already gets none of his own, at whose end
+ * those woken would run: he may be walking a list that they change.
  */
+static void run_in_coroutine(CoroutineEntry *entry, BDRVNBDState *s)
+{
+    if (coroutine_running()) {
+        entry(s);
+    } else {
+        coroutine_start(entry, s);
+    }
+}
 
 void nbd_quit(void *opaque)
 {
-    coroutine_start(quit_entry, opaque);
+    run_in_coroutine(quit_entry, opaque);
 }
 
 void nbd_cancel_in_flight(BDRVNBDState *s)
 {
-    coroutine_start(cancel_entry, s);
+    run_in_coroutine(cancel_entry, s);
 }
 
 void coroutine_fn nbd_co_disconnect(BDRVNBDState *s)

@@ -22,6 +22,9 @@ typedef struct BlockExports {
     bool guests_stopped;
 } BlockExports;
 
+/* How long an export that shall go waits for what its node's peers owe it. */
+#define GIVE_UP_NS (5 * NANOSECONDS_PER_SECOND)
+
 /* No user can take such an id for something else. */
 #define GUEST_ID_PREFIX "#guest-"
 
@@ -329,6 +332,7 @@ static void coroutine_fn block_export_delete_entry(void *opaque)
     BlockExports *s = block_exports();
     g_autofree char *id = g_strdup(exp->id);
 
+    aio_timer_del(&exp->give_up);
     {
         GRAPH_COMMAND_GUARD();
 
@@ -361,12 +365,23 @@ void block_export_unref(BlockExport *exp)
     }
 }
 
+static void block_export_give_up(void *opaque)
+{
+    BlockExport *exp = opaque;
+
+    blk_give_up(exp->blk);
+}
+
 void block_export_request_shutdown(BlockExport *exp)
 {
+    AioContext *ctx = blk_get_aio_context(exp->blk);
+
     if (exp->shutting_down) {
         return;
     }
     exp->shutting_down = true;
+    aio_timer_init(&exp->give_up, ctx, block_export_give_up, exp);
+    aio_timer_mod(&exp->give_up, aio_clock_get_ns(ctx) + GIVE_UP_NS);
 
     /* It may lose its last client in here. */
     block_export_ref(exp);

@@ -21,7 +21,10 @@ BlockBackend *blk_new(uint64_t perm, uint64_t shared);
 void blk_ref(BlockBackend *blk);
 void coroutine_fn blk_co_unref(BlockBackend *blk);
 
-/* Attach @bs (taking a reference) or detach. */
+/*
+ * Attach @bs (taking a reference) or detach.  The latter waits for requests
+ * in flight; a peer that nobody else uses is given up after a while.
+ */
 bool coroutine_fn blk_co_insert_bs(BlockBackend *blk, BlockDriverState *bs,
                                    GError **errp);
 void coroutine_fn blk_co_remove_bs(BlockBackend *blk);
@@ -108,6 +111,12 @@ void blk_cancel_waiting(BlockBackend *blk, const void *owner);
 
 /* Let what waits for a limit in rate, here or in the nodes, go on at once. */
 void blk_let_pass(BlockBackend *blk);
+
+/*
+ * Fail what is in flight towards peers that nobody else uses: for when its
+ * users are gone and the peer does not answer.
+ */
+void blk_give_up(BlockBackend *blk);
 
 /* Wait until nothing of this backend is in flight. */
 void coroutine_fn blk_co_wait_idle(BlockBackend *blk);

@@ -66,6 +66,7 @@ struct BlockExport {
     /* The user (monitor) holds one until the export is deleted. */
     unsigned refcnt;
     bool user_owned;
+    AioTimer give_up;           /* the end of what keeps it from going */
     TAILQ_ENTRY(BlockExport) next;
 };
 

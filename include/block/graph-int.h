@@ -18,6 +18,12 @@ typedef struct BlockGraph {
     uint64_t generated_names;
 } BlockGraph;
 
+/*
+ * How long a peer may take to answer when somebody leaves it: the last flush
+ * of a node, the last requests of a backend.
+ */
+#define BDRV_CLOSE_DEADLINE_NS (5 * NANOSECONDS_PER_SECOND)
+
 /* The graph of the current AioContext. */
 BlockGraph *block_graph(void);
 
@@ -67,6 +73,8 @@ void bdrv_quiesce(BlockDriverState *bs);
 void bdrv_unquiesce(BlockDriverState *bs);
 /* Whether requests to @bs or to nodes above it are in flight. */
 bool bdrv_is_busy(BlockDriverState *bs);
+/* As bdrv_cancel_in_flight(), but leave nodes alone that several use. */
+void bdrv_cancel_unshared(BlockDriverState *bs);
 
 /* Drop a reference from where no coroutine runs. */
 void bdrv_unref_later(BlockDriverState *bs);

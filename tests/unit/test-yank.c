@@ -98,6 +98,54 @@ static void test_unregistered_entry_is_gone(Fixture *f, gconstpointer data)
     g_assert_null(list->next);
 }
 
+/* Somebody waits for the peer of @first, and owns @second. */
+typedef struct Owner {
+    YankEntry first, *second;
+    Coroutine *co;
+} Owner;
+
+static void coroutine_fn owner_entry(void *opaque)
+{
+    Owner *owner = opaque;
+
+    owner->co = coroutine_self();
+    coroutine_yield();
+    yank_unregister(&owner->first);
+    yank_unregister(owner->second);
+    g_free(owner->second);
+}
+
+static void wake_owner(void *opaque)
+{
+    aio_co_wake(((Owner *)opaque)->co);
+}
+
+static void test_yanked_ones_may_free_others(Fixture *f, gconstpointer data)
+{
+    int yanked = 0;
+    Owner owner = {
+        .first = {
+            .type = YANK_INSTANCE_TYPE_BLOCK_NODE, .id = "n1",
+            .func = wake_owner, .opaque = &owner,
+        },
+        .second = g_new0(YankEntry, 1),
+    };
+    g_autoptr(YankInstanceList) list = NULL;
+
+    *owner.second = (YankEntry) {
+        .type = YANK_INSTANCE_TYPE_BLOCK_NODE, .id = "n2",
+        .func = count, .opaque = &yanked,
+    };
+    yank_register(&owner.first);
+    yank_register(owner.second);
+    coroutine_start(owner_entry, &owner);
+
+    list = yank_query();
+    g_assert_true(yank_instances(list, NULL));
+    g_assert_cmpint(yanked, ==, 1);
+    g_assert_cmpuint(coroutine_count(), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -107,6 +155,7 @@ int main(int argc, char **argv)
     ADD("yank-calls-all-of-a-name", test_yank_calls_all_of_a_name);
     ADD("unknown-instance-yanks-nothing", test_unknown_instance_yanks_nothing);
     ADD("unregistered-entry-is-gone", test_unregistered_entry_is_gone);
+    ADD("yanked-ones-may-free-others", test_yanked_ones_may_free_others);
 #undef ADD
     return g_test_run();
 }
