@@ -113,6 +113,7 @@ struct AioContext {
     AioVirtualClock *clock;
     int epoll_fd;
     int event_fd;
+    int max_events;             /* of a turn; a test may lower it */
 
     /* Any thread, atomic */
     AioBH *bh_new;              /* newest first */

@@ -81,7 +81,7 @@ void aio_context_set_poll_max_ns(AioContext *ctx, int64_t max_ns)
 
 static int look(AioContext *ctx)
 {
-    int n = epoll_wait(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, 0);
+    int n = epoll_wait(ctx->epoll_fd, ctx->events, ctx->max_events, 0);
 
     return MAX(n, 0);
 }
@@ -90,7 +90,7 @@ static int block_ms(AioContext *ctx, int64_t ns)
 {
     int64_t ms = ns < 0 ? -1 : MIN(DIV_ROUND_UP(ns, SCALE_MS), INT_MAX);
 
-    return epoll_wait(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, (int)ms);
+    return epoll_wait(ctx->epoll_fd, ctx->events, ctx->max_events, (int)ms);
 }
 
 /* Until there is an event, at most @ns (negative: for ever). */
@@ -105,7 +105,7 @@ static int block(AioContext *ctx, int64_t ns)
             .tv_nsec = ns % NANOSECONDS_PER_SECOND,
         };
 
-        n = epoll_pwait2(ctx->epoll_fd, ctx->events, AIO_MAX_EVENTS, &ts,
+        n = epoll_pwait2(ctx->epoll_fd, ctx->events, ctx->max_events, &ts,
                          NULL);
         if (n >= 0 || errno != ENOSYS) {
             return MAX(n, 0);

@@ -217,6 +217,7 @@ AioContext *aio_context_new(AioVirtualClock *clock, GError **errp)
     struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
     ctx->clock = clock;
+    ctx->max_events = AIO_MAX_EVENTS;
     TAILQ_INIT(&ctx->turn_end);
     aio_spin_init(&ctx->spin);
 

@@ -10,7 +10,7 @@
 #include "io/socket.h"
 #include "util/co-lock.h"
 
-#define CHUNK 65536
+#define MAX_CHUNK 65536
 
 typedef struct Pipe {
     struct Cable *cable;
@@ -53,14 +53,19 @@ static void cable_unref(Cable *cable)
     g_free(cable);
 }
 
+static size_t chunk(const SimLink *link)
+{
+    return link->conditions.chunk ?: MAX_CHUNK;
+}
+
 static void coroutine_fn pump(void *opaque)
 {
     Pipe *pipe = opaque;
     SimLink *link = pipe->cable->link;
-    g_autofree void *buf = g_malloc(CHUNK);
+    g_autofree void *buf = g_malloc(MAX_CHUNK);
     ssize_t n;
 
-    while ((n = io_channel_co_read(pipe->from, buf, CHUNK)) > 0) {
+    while ((n = io_channel_co_read(pipe->from, buf, chunk(link))) > 0) {
         if (link->conditions.latency_ns) {
             co_sleep_ns(link->conditions.latency_ns);
         }
@@ -69,6 +74,9 @@ static void coroutine_fn pump(void *opaque)
         }
         if (io_channel_co_write_full(pipe->to, buf, n) < 0) {
             break;
+        }
+        if (link->conditions.chunk) {
+            co_reschedule_self();       /* let the other end see it */
         }
     }
     hang_up(pipe->cable);
@@ -164,6 +172,20 @@ void sim_link_set(Sim *sim, SimLink *link, SimLinkConditions conditions)
     sim_run(sim, link->host, change_entry, &change);
 }
 
+static void coroutine_fn change_soon_entry(void *opaque)
+{
+    change_entry(opaque);
+    g_free(opaque);
+}
+
+void sim_link_set_soon(Sim *sim, SimLink *link, SimLinkConditions conditions)
+{
+    Change change = { link, conditions };
+
+    sim_spawn(sim, link->host, change_soon_entry,
+              g_memdup2(&change, sizeof(change)));
+}
+
 static void coroutine_fn cut_entry(void *opaque)
 {
     SimLink *link = opaque;
@@ -178,6 +200,11 @@ static void coroutine_fn cut_entry(void *opaque)
 void sim_link_cut(Sim *sim, SimLink *link)
 {
     sim_run(sim, link->host, cut_entry, link);
+}
+
+void sim_link_cut_soon(Sim *sim, SimLink *link)
+{
+    sim_spawn(sim, link->host, cut_entry, link);
 }
 
 static void coroutine_fn close_entry(void *opaque)

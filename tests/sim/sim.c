@@ -7,6 +7,8 @@
 #include "osdep.h"
 #include "sim.h"
 
+#include "util/aio-int.h"
+
 #define RUN_LIMIT_NS (60 * NANOSECONDS_PER_SECOND)
 
 void sim_init(Sim *sim, int n_hosts)
@@ -38,6 +40,34 @@ void sim_settle(Sim *sim)
             progress |= aio_poll(sim->host[i], false);
         }
     }
+}
+
+/* What wakes a loop may be nothing: only a few turns in vain mean idleness. */
+#define TURNS_IN_VAIN 4
+
+static bool step_host(AioContext *ctx)
+{
+    bool progress = false;
+
+    ctx->max_events = 1;
+    for (int i = 0; i < TURNS_IN_VAIN && !progress; i++) {
+        progress = aio_poll(ctx, false);
+    }
+    ctx->max_events = AIO_MAX_EVENTS;
+    return progress;
+}
+
+bool sim_step(Sim *sim)
+{
+    for (int i = 0; i < sim->n_hosts; i++) {
+        AioContext *ctx = sim->host[sim->turn];
+
+        sim->turn = (sim->turn + 1) % sim->n_hosts;
+        if (step_host(ctx)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int64_t next_deadline(const Sim *sim)
@@ -74,6 +104,14 @@ bool sim_wait(Sim *sim, const bool *flag, int64_t ns)
     }
 }
 
+bool sim_skip_time(Sim *sim)
+{
+    int64_t next = next_deadline(sim);
+
+    sim->clock.now_ns = MAX(next, sim->clock.now_ns);
+    return next >= 0;
+}
+
 void sim_pass(Sim *sim, int64_t ns)
 {
     sim_wait(sim, NULL, ns);
@@ -104,23 +142,29 @@ static void call_bh(void *opaque)
     coroutine_start(call_entry, opaque);
 }
 
-static void start(Sim *sim, int host, Call call)
+static void spawn(Sim *sim, int host, Call call)
 {
     aio_bh_schedule_oneshot(sim->host[host], call_bh,
                             g_memdup2(&call, sizeof(call)));
-    sim_settle(sim);
+}
+
+void sim_spawn(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
+{
+    spawn(sim, host, (Call) { .entry = entry, .opaque = opaque });
 }
 
 void sim_start(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
 {
-    start(sim, host, (Call) { .entry = entry, .opaque = opaque });
+    sim_spawn(sim, host, entry, opaque);
+    sim_settle(sim);
 }
 
 void sim_run(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
 {
     bool done = false;
 
-    start(sim, host, (Call) { entry, opaque, &done });
+    spawn(sim, host, (Call) { entry, opaque, &done });
+    sim_settle(sim);
     if (!sim_wait(sim, &done, RUN_LIMIT_NS)) {
         g_error("a coroutine did not end within a minute");
     }

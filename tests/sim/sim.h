@@ -19,6 +19,7 @@ typedef struct Sim {
     AioVirtualClock clock;
     AioContext *host[SIM_MAX_HOSTS];
     int n_hosts;
+    int turn;                   /* whose turn it is in sim_step() */
 } Sim;
 
 void sim_init(Sim *sim, int n_hosts);
@@ -35,7 +36,19 @@ void sim_pass(Sim *sim, int64_t ns);
  */
 bool sim_wait(Sim *sim, const bool *flag, int64_t ns);
 
-/* Start a coroutine on a host. */
+/*
+ * The smallest step there is: one host handles one event.  Returns whether
+ * there was anything to do without time passing.
+ */
+bool sim_step(Sim *sim);
+
+/* Go to the time at which there is something to do; false: never. */
+bool sim_skip_time(Sim *sim);
+
+/* Start a coroutine on a host, soon: nothing runs before the next step. */
+void sim_spawn(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
+
+/* Start a coroutine on a host and settle. */
 void sim_start(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
 
 /* The same and wait for its end, at most a (virtual) minute. */
@@ -49,12 +62,17 @@ typedef struct SimLink SimLink;
 typedef struct SimLinkConditions {
     int64_t latency_ns;         /* each way */
     bool stalled;               /* nothing gets through, nothing is lost */
+    size_t chunk;               /* bytes passed on at a time; 0: many */
 } SimLinkConditions;
 
 SimLink *sim_link_new(Sim *sim, int host, const char *from, const char *to);
 void sim_link_free(Sim *sim, SimLink *link);
 void sim_link_set(Sim *sim, SimLink *link, SimLinkConditions conditions);
+/* The same, soon. */
+void sim_link_set_soon(Sim *sim, SimLink *link, SimLinkConditions conditions);
 /* End all connections; new ones are accepted. */
 void sim_link_cut(Sim *sim, SimLink *link);
+/* The same, soon. */
+void sim_link_cut_soon(Sim *sim, SimLink *link);
 
 #endif
