@@ -4,8 +4,8 @@
  * The read handler is registered at the first wait and then kept, so that a
  * connection in steady state costs no epoll_ctl() per request.  It is taken
  * out when it fires while nobody waits to read (the loop would spin) and put
- * back at the next wait.  The write handler exists only while somebody waits
- * to write.
+ * back at the next wait.  The same holds for the handler of hang-ups.  The
+ * write handler exists only while somebody waits to write.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -37,12 +37,17 @@ typedef struct FdChannel {
     Coroutine *waiter[2];       /* who sleeps in co_wait, by direction */
     bool watched[2];            /* which handlers are registered */
 
+    AioHandler *hangup_cb;
+    void *hangup_opaque;
+    bool hangup_watched;
+
     int rx_fds[FD_CHANNEL_MAX_FDS];
     int rx_nfds;
 } FdChannel;
 
 static void fd_channel_on_read(void *opaque);
 static void fd_channel_on_write(void *opaque);
+static void fd_channel_on_hangup(void *opaque);
 
 static FdChannel *to_fd_channel(IOChannel *ioc)
 {
@@ -55,7 +60,9 @@ static void fd_channel_update(FdChannel *c)
     AioHandler *wr = c->watched[IO_CHANNEL_WRITE] ? fd_channel_on_write : NULL;
 
     if (c->fd[0] == c->fd[1]) {
-        aio_set_fd_handler(c->base.ctx, c->fd[0], rd, wr, c);
+        aio_set_fd_handlers(c->base.ctx, c->fd[0], rd, wr,
+                            c->hangup_watched ? fd_channel_on_hangup : NULL,
+                            c);
         return;
     }
     if (!c->never_blocks[IO_CHANNEL_READ]) {
@@ -76,9 +83,12 @@ static void fd_channel_watch(FdChannel *c, IOChannelDirection dir, bool on)
 
 static void fd_channel_unwatch(FdChannel *c)
 {
-    if (c->watched[IO_CHANNEL_READ] || c->watched[IO_CHANNEL_WRITE]) {
+    c->hangup_cb = NULL;
+    if (c->watched[IO_CHANNEL_READ] || c->watched[IO_CHANNEL_WRITE] ||
+        c->hangup_watched) {
         c->watched[IO_CHANNEL_READ] = false;
         c->watched[IO_CHANNEL_WRITE] = false;
+        c->hangup_watched = false;
         fd_channel_update(c);
     }
 }
@@ -111,6 +121,18 @@ static void fd_channel_on_write(void *opaque)
 
     fd_channel_watch(c, IO_CHANNEL_WRITE, false);
     fd_channel_wake(c, IO_CHANNEL_WRITE);
+}
+
+static void fd_channel_on_hangup(void *opaque)
+{
+    FdChannel *c = opaque;
+    AioHandler *cb = g_steal_pointer(&c->hangup_cb);
+
+    c->hangup_watched = false;
+    fd_channel_update(c);
+    if (cb) {
+        cb(c->hangup_opaque);
+    }
 }
 
 /* Keep the descriptors in @msg for io_channel_take_fd(). */
@@ -234,6 +256,22 @@ static void fd_channel_shutdown(IOChannel *ioc)
     io_channel_unref(ioc);
 }
 
+static void fd_channel_set_hangup(IOChannel *ioc, AioHandler *cb,
+                                  void *opaque)
+{
+    FdChannel *c = to_fd_channel(ioc);
+
+    if (!c->is_socket) {
+        return;
+    }
+    c->hangup_cb = cb;
+    c->hangup_opaque = opaque;
+    if (cb && !c->hangup_watched) {
+        c->hangup_watched = true;
+        fd_channel_update(c);
+    }
+}
+
 static bool fd_channel_readable(IOChannel *ioc)
 {
     struct pollfd pfd = {
@@ -296,6 +334,7 @@ static const IOChannelOps fd_channel_ops = {
     .writev     = fd_channel_writev,
     .co_wait    = fd_channel_co_wait,
     .shutdown   = fd_channel_shutdown,
+    .set_hangup = fd_channel_set_hangup,
     .readable   = fd_channel_readable,
     .take_fd    = fd_channel_take_fd,
     .peer_name  = fd_channel_peer_name,

@@ -323,6 +323,12 @@ static void tls_channel_shutdown(IOChannel *ioc)
     io_channel_shutdown(t->plain);
 }
 
+static void tls_channel_set_hangup(IOChannel *ioc, AioHandler *cb,
+                                   void *opaque)
+{
+    io_channel_set_hangup_handler(to_tls_channel(ioc)->plain, cb, opaque);
+}
+
 static bool tls_channel_readable(IOChannel *ioc)
 {
     TLSChannel *t = to_tls_channel(ioc);
@@ -366,6 +372,7 @@ static const IOChannelOps tls_channel_ops = {
     .writev     = tls_channel_writev,
     .co_wait    = tls_channel_co_wait,
     .shutdown   = tls_channel_shutdown,
+    .set_hangup = tls_channel_set_hangup,
     .readable   = tls_channel_readable,
     .take_fd    = tls_channel_take_fd,
     .peer_name  = tls_channel_peer_name,

@@ -132,6 +132,14 @@ void io_channel_shutdown(IOChannel *ioc)
     }
 }
 
+void io_channel_set_hangup_handler(IOChannel *ioc, AioHandler *cb,
+                                   void *opaque)
+{
+    if (!ioc->shut) {
+        ioc->ops->set_hangup(ioc, cb, opaque);
+    }
+}
+
 bool io_channel_readable(IOChannel *ioc)
 {
     return ioc->shut || ioc->ops->readable(ioc);

@@ -254,17 +254,34 @@ static bool nbd_rx_has_slot(const NBDConnection *conn, uint32_t bytes)
             conn->tx_bytes < NBD_TX_HIGH);
 }
 
+/*
+ * The client has gone: what has not begun never shall.  Where the gate is
+ * open nothing has waited, and what the client asked for before it went is
+ * read on and done.
+ */
+static void nbd_rx_hangup(void *opaque)
+{
+    NBDConnection *conn = opaque;
+
+    conn->exp->ops->cancel_waiting(conn->exp, conn);
+}
+
 static void coroutine_fn nbd_rx_co_wait_slot(NBDConnection *conn,
                                              const NBDRequest *r)
 {
     uint32_t bytes = r->type == NBD_CMD_READ || r->type == NBD_CMD_WRITE ?
                      r->length : 0;
 
-    while (!nbd_rx_has_slot(conn, bytes)) {
+    if (nbd_rx_has_slot(conn, bytes)) {
+        return;
+    }
+    io_channel_set_hangup_handler(conn->plain, nbd_rx_hangup, conn);
+    do {
         conn->parsing = false;
         nbd_connection_co_wait_slot(conn);
         conn->parsing = true;
-    }
+    } while (!nbd_rx_has_slot(conn, bytes));
+    io_channel_set_hangup_handler(conn->plain, NULL, NULL);
 }
 
 /* The next header is at rx_pos: false if it makes no sense. */

@@ -18,6 +18,7 @@
 
 /* Hang-up and error are always reported and concern both directions. */
 #define EVENTS_READ (EPOLLIN | EPOLLRDHUP)
+#define EVENTS_HANGUP EPOLLRDHUP
 #define EVENTS_BOTH (EPOLLHUP | EPOLLERR)
 
 static AioFd *fd_get(AioContext *ctx, int fd)
@@ -77,6 +78,7 @@ static void fd_remove(AioContext *ctx, AioFd *f)
     f->wanted = 0;
     f->io_read = NULL;
     f->io_write = NULL;
+    f->io_hangup = NULL;
     fd_update(ctx, f);
     ctx->fds[f->fd] = NULL;
     ctx->fds_count--;
@@ -88,12 +90,13 @@ static void fd_remove(AioContext *ctx, AioFd *f)
     }
 }
 
-void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
-                        AioHandler *io_write, void *opaque)
+void aio_set_fd_handlers(AioContext *ctx, int fd, AioHandler *io_read,
+                         AioHandler *io_write, AioHandler *io_hangup,
+                         void *opaque)
 {
     AioFd *f = fd_get(ctx, fd);
 
-    if (!io_read && !io_write) {
+    if (!io_read && !io_write && !io_hangup) {
         if (f) {
             fd_remove(ctx, f);
         }
@@ -104,11 +107,19 @@ void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
     }
     f->io_read = io_read;
     f->io_write = io_write;
+    f->io_hangup = io_hangup;
     f->opaque = opaque;
-    f->wanted = (io_read ? EVENTS_READ : 0) | (io_write ? EPOLLOUT : 0);
+    f->wanted = (io_read ? EVENTS_READ : 0) | (io_write ? EPOLLOUT : 0) |
+                (io_hangup ? EVENTS_HANGUP : 0);
     if (f->wanted & ~f->watched) {
         fd_update(ctx, f);
     }
+}
+
+void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
+                        AioHandler *io_write, void *opaque)
+{
+    aio_set_fd_handlers(ctx, fd, io_read, io_write, NULL, opaque);
 }
 
 void aio_pause_fd_handler(AioContext *ctx, int fd)
@@ -119,6 +130,7 @@ void aio_pause_fd_handler(AioContext *ctx, int fd)
         f->wanted = 0;
         f->io_read = NULL;
         f->io_write = NULL;
+        f->io_hangup = NULL;
     }
 }
 
@@ -166,6 +178,10 @@ bool aio_fd_dispatch(AioContext *ctx, const struct epoll_event *event)
     }
     if (f->io_write && (event->events & (EPOLLOUT | EVENTS_BOTH))) {
         f->io_write(f->opaque);
+        progress = true;
+    }
+    if (f->io_hangup && (event->events & (EVENTS_HANGUP | EVENTS_BOTH))) {
+        f->io_hangup(f->opaque);
         progress = true;
     }
     if (!progress) {

@@ -43,6 +43,7 @@ typedef struct AioFd {
     bool plain;                 /* a file: always ready, epoll refuses it */
     AioHandler *io_read;
     AioHandler *io_write;
+    AioHandler *io_hangup;
     void *opaque;
     struct AioFd *next_dead;
 } AioFd;

@@ -30,6 +30,9 @@ typedef struct IOChannelOps {
     /* End the stream and wake who waits.  Called once, ioc->shut is set. */
     void (*shutdown)(IOChannel *ioc);
 
+    /* See io_channel_set_hangup_handler().  Not called after a shutdown. */
+    void (*set_hangup)(IOChannel *ioc, AioHandler *cb, void *opaque);
+
     bool (*readable)(IOChannel *ioc);
     int (*take_fd)(IOChannel *ioc);
     const char *(*peer_name)(IOChannel *ioc);

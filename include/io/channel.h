@@ -73,6 +73,15 @@ int coroutine_fn io_channel_co_write_full(IOChannel *ioc, const void *buf,
  */
 void io_channel_shutdown(IOChannel *ioc);
 
+/*
+ * Call @cb once, from the loop, when the peer will send nothing more, however
+ * much of what it sent is still unread; NULL: do not.  For who waits for
+ * something else than data.  Pipes and files never say so, nor does a channel
+ * after a shutdown.  Reset before the last unref.
+ */
+void io_channel_set_hangup_handler(IOChannel *ioc, AioHandler *cb,
+                                   void *opaque);
+
 /* Whether data or an end of stream can be read without waiting. */
 bool io_channel_readable(IOChannel *ioc);
 

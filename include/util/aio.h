@@ -70,6 +70,14 @@ void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
                         AioHandler *io_write, void *opaque);
 
 /*
+ * The same with one handler more, for the moment when the peer of a socket
+ * will send nothing more, whether or not what it sent has been read.
+ */
+void aio_set_fd_handlers(AioContext *ctx, int fd, AioHandler *io_read,
+                         AioHandler *io_write, AioHandler *io_hangup,
+                         void *opaque);
+
+/*
  * Stop calling the handlers of @fd until they are set again.  For waits that
  * come back soon: unlike a removal this mostly costs no system call, neither
  * now nor when the handlers are set again.  @fd must be removed by

@@ -107,6 +107,17 @@ static void test_hang_up_calls_the_writer(Fixture *f, gconstpointer data)
     g_assert_cmpint(f->count, ==, 1);
 }
 
+/* Data does not count, and keeps nobody awake. */
+static void test_hang_up_alone(Fixture *f, gconstpointer data)
+{
+    aio_set_fd_handlers(f->ctx, f->fd[0], NULL, NULL, count, f);
+    send_byte(f->fd[1]);
+    g_assert_false(aio_poll(f->ctx, false));
+    shutdown(f->fd[1], SHUT_WR);
+    g_assert_true(aio_poll(f->ctx, true));
+    g_assert_cmpint(f->count, ==, 1);
+}
+
 static void test_paused_descriptor_is_quiet(Fixture *f, gconstpointer data)
 {
     aio_set_fd_handler(f->ctx, f->fd[0], read_byte, NULL, f);
@@ -419,6 +430,7 @@ int main(int argc, char **argv)
         { "/aio/fd/read", test_readable_descriptor_calls_its_handler },
         { "/aio/fd/both", test_both_directions },
         { "/aio/fd/hang-up", test_hang_up_calls_the_writer },
+        { "/aio/fd/hang-up-alone", test_hang_up_alone },
         { "/aio/fd/paused", test_paused_descriptor_is_quiet },
         { "/aio/fd/removed", test_removal_during_dispatch },
         { "/aio/fd/reused", test_descriptor_number_is_used_again },

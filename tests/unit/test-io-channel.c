@@ -234,6 +234,42 @@ static void peer_sends_fd(Fixture *f, int fd)
     g_assert_cmpint(sendmsg(f->peer, &msg, 0), ==, 1);
 }
 
+static void hung_up(void *opaque)
+{
+    Fixture *f = opaque;
+
+    f->done = true;
+}
+
+static void test_hang_up_behind_unread_data(Fixture *f, gconstpointer data)
+{
+    io_channel_set_hangup_handler(f->ioc, hung_up, f);
+    peer_says(f, "abc");
+    poll_idle();
+    g_assert_false(f->done);
+    shutdown(f->peer, SHUT_WR);
+    poll_until(&f->done);
+
+    /* Once, and nothing keeps the loop busy. */
+    f->done = false;
+    poll_idle();
+    g_assert_false(f->done);
+    f->done = false;
+    coroutine_start(read_some, f);
+    poll_until(&f->done);
+    g_assert_cmpint(f->ret, ==, 3);
+}
+
+static void test_hang_up_nobody_asks_for_any_more(Fixture *f,
+                                                  gconstpointer data)
+{
+    io_channel_set_hangup_handler(f->ioc, hung_up, f);
+    io_channel_set_hangup_handler(f->ioc, NULL, NULL);
+    shutdown(f->peer, SHUT_WR);
+    poll_idle();
+    g_assert_false(f->done);
+}
+
 static void test_descriptor_comes_along(Fixture *f, gconstpointer data)
 {
     int fd;
@@ -308,6 +344,10 @@ int main(int argc, char **argv)
         { "/channel/write-to-closed-peer", test_write_to_closed_peer },
         { "/channel/unread-data-leaves-loop-idle",
           test_unread_data_leaves_loop_idle },
+        { "/channel/hang-up/behind-unread-data",
+          test_hang_up_behind_unread_data },
+        { "/channel/hang-up/nobody-asks-any-more",
+          test_hang_up_nobody_asks_for_any_more },
         { "/channel/descriptor-comes-along", test_descriptor_comes_along },
         { "/channel/unix-peer", test_unix_peer },
         { "/channel/pipe-in-two-directions", test_pipe_in_two_directions },

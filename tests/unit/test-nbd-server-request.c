@@ -427,6 +427,42 @@ static void test_client_that_leaves_the_gate_is_forgotten(Fixture *f,
     g_assert_cmphex(f->disk.data[0], ==, 0);
 }
 
+/* The reader cannot see the end of the stream: it waits for a slot. */
+static void test_full_queue_at_the_gate_is_forgotten(Fixture *f,
+                                                     gconstpointer d)
+{
+    int i;
+
+    client_go(f, false);
+    f->disk.gate_closed = true;
+    for (i = 0; i < 200; i++) {
+        send_request(f, NBD_CMD_TRIM, 0, i, 0, 4096);
+    }
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 1);
+    shutdown(f->fd, SHUT_RDWR);
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+    g_assert_cmpint(f->disk.n_requests, ==, 0);
+}
+
+/* A client may send all it has to say and end the stream behind it. */
+static void test_hang_up_at_a_full_queue_loses_nothing(Fixture *f,
+                                                       gconstpointer d)
+{
+    int i;
+
+    f->disk.slow = true;
+    client_go(f, false);
+    for (i = 0; i < 200; i++) {
+        send_request(f, NBD_CMD_TRIM, 0, i, 0, 4096);
+    }
+    g_assert_cmpint(shutdown(f->fd, SHUT_WR), ==, 0);
+    turn(f);
+    g_assert_cmpint(f->disk.n_requests, ==, 200);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+}
+
 static void test_requests_in_flight_are_bounded(Fixture *f, gconstpointer d)
 {
     int i;
@@ -567,6 +603,8 @@ int main(int argc, char **argv)
     ADD("req-one", test_req_one_gives_one_extent);
     ADD("gate", test_closed_gate_holds_all_but_flush);
     ADD("gate-left", test_client_that_leaves_the_gate_is_forgotten);
+    ADD("gate-left-full", test_full_queue_at_the_gate_is_forgotten);
+    ADD("hang-up-full", test_hang_up_at_a_full_queue_loses_nothing);
     ADD("bounded", test_requests_in_flight_are_bounded);
     ADD("disconnected", test_disconnected_export_takes_nothing_more);
     ADD("refused-writer", test_refused_writer_may_read);
