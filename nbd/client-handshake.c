@@ -274,6 +274,7 @@ static bool coroutine_fn hs_starttls(Handshake *hs, GError **errp)
     }
     io_channel_unref(hs->ioc);
     hs->ioc = tls;
+    hs->info->tls = true;
     return true;
 }
 

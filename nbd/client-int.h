@@ -101,6 +101,7 @@ struct NBDClient {
     size_t rx_pos;
     size_t rx_len;
     size_t rx_limit;            /* how much to receive ahead */
+    bool rx_drained;            /* a read now would find nothing */
     struct iovec rx_iov[NBD_CLIENT_IOV];
     uint8_t *rx_buf;
 };

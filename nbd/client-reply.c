@@ -27,14 +27,26 @@
 /* One successful read; false when the connection is gone. */
 static bool coroutine_fn rx_readv(NBDClient *client, int niov, size_t *bytes)
 {
+    size_t room = 0;
+
+    for (int i = 0; i < niov; i++) {
+        room += client->rx_iov[i].iov_len;
+    }
     for (;;) {
         ssize_t ret;
 
         if (client->dead) {
             return false;
         }
+        if (client->rx_drained) {
+            client->rx_drained = false;
+            io_channel_co_wait(client->ioc, IO_CHANNEL_READ);
+            continue;
+        }
         ret = io_channel_readv(client->ioc, client->rx_iov, niov);
         if (ret > 0) {
+            /* TLS gives one record at a time: there may well be more. */
+            client->rx_drained = !client->info.tls && (size_t)ret < room;
             *bytes = ret;
             return true;
         }
@@ -47,7 +59,7 @@ static bool coroutine_fn rx_readv(NBDClient *client, int niov, size_t *bytes)
                             g_strerror(-ret));
             return false;
         }
-        io_channel_co_wait(client->ioc, IO_CHANNEL_READ);
+        client->rx_drained = true;
     }
 }
 

@@ -37,6 +37,7 @@ typedef struct NBDExportInfo {
     uint32_t min_block;
     uint32_t opt_block;
     uint32_t max_block;
+    bool tls;                   /* the connection is encrypted */
 } NBDExportInfo;
 
 /*
