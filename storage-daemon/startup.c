@@ -18,7 +18,6 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-events-run-state.h"
 #include "qapi/qapi-visit-block-export.h"
-#include "qapi/qapi-visit-qom.h"
 #include "qom/object.h"
 #include "replication/group.h"
 
@@ -39,14 +38,6 @@
     json_decref(tree_);                                                 \
     value_;                                                             \
 })
-
-static bool coroutine_fn add_object(const char *arg, GError **errp)
-{
-    g_autoptr(ObjectOptions) options =
-        PARSE_ARG(ObjectOptions, arg, "qom-type", errp);
-
-    return options && object_add(options, errp);
-}
 
 static bool coroutine_fn add_blockdev(const char *arg, GError **errp)
 {
@@ -140,7 +131,7 @@ static const struct {
     DaemonOption option;
     bool coroutine_fn (*apply)(const char *arg, GError **errp);
 } steps[] = {
-    { OPT_OBJECT, add_object },
+    { OPT_OBJECT, object_option_apply },
     { OPT_CHARDEV, daemon_add_chardev },
     { OPT_BLOCKDEV, add_blockdev },
     { OPT_DRIVE, add_drive },
@@ -175,7 +166,10 @@ static bool coroutine_fn apply_step(const CommandLine *cl, size_t step,
 
         if (given->option == steps[step].option &&
             !steps[step].apply(given->arg, errp)) {
-            error_prepend(errp, "%s %s: ", given->name, given->arg);
+            g_autofree char *shown = given->option == OPT_OBJECT
+                ? object_option_echo(given->arg) : g_strdup(given->arg);
+
+            error_prepend(errp, "%s %s: ", given->name, shown);
             return false;
         }
         if (!check_not_ended(errp)) {

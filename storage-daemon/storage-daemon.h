@@ -68,6 +68,10 @@ char *command_line_ignored(const CommandLine *cl);
 /* -sandbox: give up system calls for good. */
 bool sandbox_apply(const char *arg, GError **errp);
 
+/* -object; and its argument as it may be shown, without secrets.  g_free. */
+bool coroutine_fn object_option_apply(const char *arg, GError **errp);
+char *object_option_echo(const char *arg);
+
 /* -trace */
 bool trace_option_apply(const char *arg, GError **errp);
 

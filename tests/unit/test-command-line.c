@@ -62,6 +62,40 @@ static void test_faults_name_the_option(void)
     check_error("---S: invalid option", "---S", NULL);
 }
 
+static void check_echo(const char *arg, const char *expected)
+{
+    g_autofree char *shown = object_option_echo(arg);
+
+    g_assert_cmpstr(shown, ==, expected);
+}
+
+static void test_secrets_are_not_shown(void)
+{
+    check_echo("secret,id=s,data=xyzzy,format=raw", "secret,id=s,data=***");
+    check_echo("secret,data=xy,,z,zy,id=s", "secret,data=***");
+    check_echo("{'qom-type': 'secret', 'id': 's', 'd\\u0061ta': 'xyzzy'}",
+               "{...}");
+    check_echo("secret,id=s,file=my,,data=x", "secret,id=s,file=my,,data=x");
+    check_echo("iothread,id=t", "iothread,id=t");
+}
+
+static void test_secrets_are_not_in_errors(void)
+{
+    static const char *const args[] = {
+        "secret,id=s,data=xy,xyzzy", "secret,id=s,data=xyzzy,format=foo",
+        "secret,id=1,data=xyzzy", "secret,id=s,data=xyzzy,format=base64,x=y",
+        "{'qom-type': 'secret', 'data': xyzzy}",
+    };
+    size_t i;
+
+    for (i = 0; i < ARRAY_SIZE(args); i++) {
+        g_autoptr(GError) err = NULL;
+
+        g_assert_false(object_option_apply(args[i], &err));
+        g_assert_null(strstr(err->message, "xyzzy"));
+    }
+}
+
 static void test_one_nbd_server_only(void)
 {
     CommandLine cl = { NULL };
@@ -186,6 +220,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/command-line/dashes", test_one_or_two_dashes);
     g_test_add_func("/command-line/faults", test_faults_name_the_option);
+    g_test_add_func("/command-line/secret-echo", test_secrets_are_not_shown);
+    g_test_add_func("/command-line/secret-error",
+                    test_secrets_are_not_in_errors);
     g_test_add_func("/command-line/single", test_one_nbd_server_only);
     g_test_add_func("/command-line/ignored", test_machine_options_are_named);
     g_test_add_func("/command-line/compat-chardev", test_compat_chardevs);
