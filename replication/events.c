@@ -61,6 +61,10 @@ bool replication_group_get_error(GError **errp)
             error_setg(errp, "Block replication is not running");
             return false;
         }
+        /* Once a failover is done, the peer's errors are of no interest. */
+        if (state == BLOCK_REPLICATION_STATE_DONE) {
+            continue;
+        }
         if (replication_error(r)->ret < 0 ||
             state == BLOCK_REPLICATION_STATE_FAILOVER_FAILED) {
             error_setg(errp, "I/O error occurred");

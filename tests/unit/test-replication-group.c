@@ -373,6 +373,13 @@ static void test_get_error(Fixture *f, gconstpointer data)
     set_states(f, S(FAILOVER_FAILED));
     g_assert_false(replication_group_get_error(&err));
     g_assert_cmpstr(err->message, ==, "I/O error occurred");
+    g_clear_error(&err);
+
+    /* The peer was lost; that is why there was a failover. */
+    fakes[0]->error.ret = -EIO;
+    set_states(f, S(DONE));
+    g_assert_true(replication_group_get_error(&err));
+    fakes[0]->error.ret = 0;
 }
 
 /* All or none */
