@@ -471,7 +471,7 @@ static void test_bad_options(Fixture *f, gconstpointer data)
 
     refused(f, o, 0, "Number of provided children must be 1 or more");
     o.vote_threshold = 0;
-    refused(f, o, 1, "vote-threshold expects a value >= 1");
+    refused(f, o, 1, "Parameter 'vote-threshold' expects a value >= 1");
     o.vote_threshold = 3;
     refused(f, o, 2, "threshold may not exceed children count");
     o = (BlockdevOptionsQuorum) { .vote_threshold = 1, .blkverify = true };

@@ -222,7 +222,7 @@ static bool check_options(const BlockdevOptionsQuorum *o, int n, GError **errp)
         return false;
     }
     if (o->vote_threshold < 1) {
-        error_setg(errp, "vote-threshold expects a value >= 1");
+        error_setg(errp, "Parameter 'vote-threshold' expects a value >= 1");
         return false;
     }
     if (o->vote_threshold > n) {
