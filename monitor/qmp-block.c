@@ -29,6 +29,18 @@ void qmp_blockdev_reopen(BlockdevOptionsList *options, GError **errp)
     bdrv_co_reopen_multiple(options, errp);
 }
 
+static bool has_child(const BlockDriverState *bs, const char *name)
+{
+    BdrvChild *edge;
+
+    LIST_FOREACH(edge, &bs->children, next) {
+        if (g_str_equal(edge->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void qmp_x_blockdev_change(const char *parent, const char *child,
                            const char *node, GError **errp)
 {
@@ -44,6 +56,10 @@ void qmp_x_blockdev_change(const char *parent, const char *child,
         error_setg(errp, child
                    ? "The parameters child and node are in conflict"
                    : "Either child or node must be specified");
+        return;
+    }
+    if (child && !has_child(parent_bs, child)) {
+        error_setg(errp, "Node '%s' does not have child '%s'", parent, child);
         return;
     }
     if (child) {
