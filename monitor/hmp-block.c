@@ -8,11 +8,13 @@
 #include "monitor/hmp.h"
 
 #include "block/block-backend.h"
+#include "block/driver.h"
 #include "block/export.h"
 #include "block/graph.h"
 #include "block/io-cmds.h"
 #include "block/options.h"
 #include "block/nbd-server.h"
+#include "block/replication.h"
 #include "io/socket.h"
 #include "qapi/qapi-commands-block-core.h"
 #include "qapi/qapi-commands-block-export.h"
@@ -49,6 +51,34 @@ static void print_bare_error(GString *out, GError *err)
     }
 }
 
+/* While it is in use, a filter is between the disk and its drive. */
+static bool shows(BlockDriverState *bs, const BlockDriverState *wanted)
+{
+    return wanted && (bs == wanted || (bs->file && bs->file->bs == wanted));
+}
+
+/* What a secondary needs until its layers are merged cannot go. */
+static bool check_not_replicated(const char *id, GError **errp)
+{
+    BlockBackend *blk = blk_by_name(id);
+    BlockDriverState *bs = blk ? blk_bs(blk) : NULL;
+    Replication *r = NULL;
+
+    while (bs && (r = replication_next(r))) {
+        BlockReplicationState state = replication_state(r);
+
+        if (state != BLOCK_REPLICATION_STATE_NONE &&
+            state != BLOCK_REPLICATION_STATE_DONE &&
+            (shows(bs, replication_disk(r)) ||
+             shows(bs, replication_top(r)))) {
+            error_setg(errp, "Node '%s' is busy: block device is in use by "
+                       "replication", id);
+            return false;
+        }
+    }
+    return true;
+}
+
 void coroutine_fn hmp_drive_add(const char *args, GString *out)
 {
     char flags[2] = "";
@@ -83,6 +113,10 @@ void coroutine_fn hmp_drive_del(const char *args, GString *out)
 
     if (!id) {
         hmp_usage(out, "drive_del", "string expected");
+        return;
+    }
+    if (!check_not_replicated(id, &err)) {
+        print_bare_error(out, err);
         return;
     }
     /* The guest's view of a drive goes with the drive. */
