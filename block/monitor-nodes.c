@@ -8,6 +8,10 @@
 #include "block/graph.h"
 
 #include "block/graph-int.h"
+#include "util/aio.h"
+
+/* How long a command that has just answered may need to let go of a node. */
+#define LET_GO_MS 1000
 
 bool coroutine_fn bdrv_co_monitor_add(const BlockdevOptions *options,
                                       GError **errp)
@@ -40,6 +44,20 @@ static char *describe_users(BlockDriverState *bs)
     return g_string_free(str, FALSE);
 }
 
+/*
+ * Nobody is above the node, but somebody holds it: what a command has started
+ * and not waited for, such as the note that a replicated disk is consistent.
+ */
+static void coroutine_fn wait_until_let_go(BlockDriverState *bs)
+{
+    int ms;
+
+    for (ms = 0; ms < LET_GO_MS && bs->refcnt > 1 &&
+         LIST_EMPTY(&bs->parents); ms++) {
+        co_sleep_ns(SCALE_MS);
+    }
+}
+
 bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp)
 {
     BlockDriverState *bs;
@@ -54,6 +72,7 @@ bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp)
         error_setg(errp, "Node %s is not owned by the monitor", node_name);
         return false;
     }
+    wait_until_let_go(bs);
     if (bs->refcnt > 1) {
         g_autofree char *users = describe_users(bs);
 
