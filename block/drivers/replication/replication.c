@@ -24,6 +24,15 @@ static bool serves_guest(const Replication *r)
     return !is_primary(r) && r->state != BLOCK_REPLICATION_STATE_NONE;
 }
 
+/*
+ * What a primary's writer is told.  Once started, nothing fails; else the
+ * data went nowhere, which a quorum above knows and does not mind.
+ */
+static int forward_verdict(const Replication *r)
+{
+    return replication_is_running(r) ? 0 : -EIO;
+}
+
 /* Requests */
 
 static int coroutine_fn replication_co_preadv(BlockDriverState *bs,
@@ -60,7 +69,7 @@ static int coroutine_fn replication_co_pwritev(BlockDriverState *bs,
         };
 
         primary_co_request(r, &f);
-        return 0;
+        return forward_verdict(r);
     }
     if (!serves_guest(r)) {
         return -EIO;
@@ -82,7 +91,7 @@ static int coroutine_fn replication_co_pwrite_zeroes(BlockDriverState *bs,
         };
 
         primary_co_request(r, &f);
-        return 0;
+        return forward_verdict(r);
     }
     if (!serves_guest(r)) {
         return -EIO;
