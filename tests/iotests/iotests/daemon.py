@@ -16,6 +16,7 @@ from .tools import DEADLINE, sanitizer_findings
 
 OURS = 'colo-storage-daemon'
 PEER = 'qemu-storage-daemon'
+QEMU = 'qemu-system-x86_64'     # its block layer has replication, no daemon
 
 SANITIZER_ENV = {
     'ASAN_OPTIONS': 'detect_leaks=1:exitcode=99:'
@@ -26,8 +27,8 @@ SANITIZER_ENV = {
 
 def find_binary(name):
     """The path of daemon @name"""
-    if name == PEER:
-        return shutil.which(PEER)
+    if name in (PEER, QEMU):
+        return shutil.which(name)
     given = os.environ.get('COLO_DAEMON')
     if given:
         return given
