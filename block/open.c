@@ -345,13 +345,15 @@ BlockDriverState *coroutine_fn bdrv_co_open_probed(BlockDriverState *file,
         return NULL;
     }
 
-    warn_about_raw(file);
     options->driver = BLOCKDEV_DRIVER_RAW;
     options->u.raw = (BlockdevOptionsRaw) { .file = &ref };
     bs = bdrv_co_open(options, errp);
     options->u.raw.file = NULL;
     if (bs) {
         bs->probed = true;
+        if (!bs->read_only) {
+            warn_about_raw(file);
+        }
     }
     return bs;
 }

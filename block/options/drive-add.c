@@ -33,50 +33,6 @@ BlockdevOptions *blockdev_options_parse(const char *arg, GError **errp)
     return options;
 }
 
-/* Open what @tree's file names and find out what it holds. */
-static BlockDriverState *coroutine_fn open_probed(json_t *tree, GError **errp)
-{
-    g_autoptr(BlockdevOptions) base = NULL;
-    g_autoptr(BlockdevOptions) options = NULL;
-    json_t *file = json_incref(json_object_get(tree, "file"));
-    BlockDriverState *file_bs, *bs = NULL;
-
-    /* The driver will be another one; this has no options of its own. */
-    json_object_del(tree, "file");
-    json_object_set_new(tree, "driver", json_string("null-co"));
-    base = qapi_BlockdevOptions_from_keyval(tree, errp);
-
-    if (base && json_is_string(file)) {
-        file_bs = bdrv_lookup(json_string_value(file), errp);
-        if (file_bs) {
-            bdrv_ref(file_bs);
-        }
-    } else if (base) {
-        options = qapi_BlockdevOptions_from_keyval(file, errp);
-        file_bs = options ? bdrv_co_open(options, errp) : NULL;
-    } else {
-        file_bs = NULL;
-    }
-    if (file_bs) {
-        bs = bdrv_co_open_probed(file_bs, base, errp);
-        bdrv_co_unref(file_bs);
-    }
-    json_decref(file);
-    return bs;
-}
-
-static BlockDriverState *coroutine_fn open_tree(json_t *tree, bool probe,
-                                                GError **errp)
-{
-    g_autoptr(BlockdevOptions) options = NULL;
-
-    if (probe) {
-        return open_probed(tree, errp);
-    }
-    options = qapi_BlockdevOptions_from_keyval(tree, errp);
-    return options ? bdrv_co_open(options, errp) : NULL;
-}
-
 /* Give @blk the limits of @spec, the drive's name being its default group. */
 static bool apply_throttle(const DriveSpec *spec, BlockBackend *blk,
                            GError **errp)
@@ -103,7 +59,7 @@ static bool coroutine_fn drive_co_open(DriveSpec *spec, BlockBackend *blk,
     bool ok;
 
     if (spec->node) {
-        bs = open_tree(spec->node, spec->probe, errp);
+        bs = node_tree_co_open(spec->node, errp);
         if (!bs) {
             return false;
         }
@@ -169,7 +125,7 @@ bool coroutine_fn drive_co_add_node(const char *optstr, GError **errp)
     }
 
     GRAPH_COMMAND_GUARD();
-    bs = open_tree(spec->node, spec->probe, errp);
+    bs = node_tree_co_open(spec->node, errp);
     if (!bs) {
         return false;
     }

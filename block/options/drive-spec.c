@@ -398,15 +398,13 @@ static bool make_tree(DriveSpec *spec, json_t *opts, const char *filename,
     } else if (filename && !merge_filename(spec->node, filename, errp)) {
         return false;
     }
-    if (!node_tree_complete(spec->node, &spec->probe, errp)) {
+    if (!node_tree_complete(spec->node, errp)) {
         return false;
     }
     if (aio) {
         node_tree_set_aio(spec->node, aio);
     }
-    if (spec->probe) {
-        node_tree_inherit_to_file(spec->node);
-    }
+    node_tree_inherit(spec->node);
     return true;
 }
 

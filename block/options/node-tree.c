@@ -3,7 +3,8 @@
  *
  * A tree is nested dicts of strings in the shape of BlockdevOptions.  What a
  * user may leave out: the driver of a node that stores bytes (file, or
- * host_device for a device), and NBD's server.* where host= and port= say it.
+ * host_device for a device), that of an image, which is then probed, and
+ * NBD's server.* where host= and port= say it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +15,7 @@
 /* How a child's missing driver is found. */
 typedef enum ChildKind {
     CHILD_PROTOCOL,             /* from its filename */
-    CHILD_IMAGE,                /* it must be given */
+    CHILD_IMAGE,                /* by probing its file */
 } ChildKind;
 
 static const char *const child_names[] = {
@@ -22,39 +23,16 @@ static const char *const child_names[] = {
     "data-file", "fallback",
 };
 
-/* Drivers whose "file" is an image of any format, not a string of bytes. */
-static const char *const filters[] = {
-    "compress", "copy-before-write", "copy-on-read", "preallocate",
-    "replication", "throttle",
-};
-
-static bool str_in(const char *str, const char *const *list, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (g_str_equal(str, list[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static const char *get_str(json_t *node, const char *key)
 {
     return json_string_value(json_object_get(node, key));
 }
 
-static ChildKind child_kind(const char *driver, const char *name)
+/* As in QEMU a filter's file, too, is not probed. */
+static ChildKind child_kind(const char *name)
 {
-    if (g_str_equal(name, "image")) {
-        return CHILD_PROTOCOL;
-    }
-    if (g_str_equal(name, "file") || g_str_equal(name, "data-file")) {
-        return driver && str_in(driver, filters, ARRAY_SIZE(filters))
-            ? CHILD_IMAGE : CHILD_PROTOCOL;
-    }
-    return CHILD_IMAGE;
+    return g_str_equal(name, "image") || g_str_equal(name, "file") ||
+           g_str_equal(name, "data-file") ? CHILD_PROTOCOL : CHILD_IMAGE;
 }
 
 /* Set the missing driver of the child node @node, called @path by the user. */
@@ -68,8 +46,12 @@ static bool imply_driver(json_t *node, const char *path, ChildKind kind,
         return true;
     }
     if (kind == CHILD_IMAGE) {
-        error_setg(errp, "Parameter '%s.driver' is missing", path);
-        return false;
+        if (!json_object_get(node, "file")) {
+            error_setg(errp, "Must specify either '%s.driver' or '%s.file'",
+                       path, path);
+            return false;
+        }
+        return true;
     }
     if (!filename) {
         error_setg(errp, "Must specify either '%s.driver' or '%s.filename'",
@@ -134,7 +116,7 @@ static bool complete_node(json_t *node, const char *path, GError **errp)
         g_autofree char *sub = g_strdup_printf("%s%s%s", path,
                                                path[0] ? "." : "", name);
 
-        if (child && !complete_child(child, sub, child_kind(driver, name),
+        if (child && !complete_child(child, sub, child_kind(name),
                                      errp)) {
             return false;
         }
@@ -142,21 +124,11 @@ static bool complete_node(json_t *node, const char *path, GError **errp)
     return true;
 }
 
-bool node_tree_complete(json_t *node, bool *probe, GError **errp)
+bool node_tree_complete(json_t *node, GError **errp)
 {
-    if (probe) {
-        *probe = false;
-    }
-    if (!get_str(node, "driver")) {
-        if (!json_object_get(node, "file")) {
-            error_setg(errp, "Must specify either driver or file");
-            return false;
-        }
-        if (!probe) {
-            error_setg(errp, "Parameter 'driver' is missing");
-            return false;
-        }
-        *probe = true;
+    if (!get_str(node, "driver") && !json_object_get(node, "file")) {
+        error_setg(errp, "Must specify either driver or file");
+        return false;
     }
     return complete_node(node, "", errp);
 }
@@ -197,27 +169,83 @@ static void inherit(json_t *to, json_t *from, const char *key)
     }
 }
 
-void node_tree_inherit_to_file(json_t *node)
+bool node_tree_map(json_t *node, NodeTreeMap *fn, void *opaque)
 {
-    json_t *file = json_object_get(node, "file");
-    json_t *cache = json_object_get(node, "cache");
+    size_t i, j;
+
+    for (i = 0; i < ARRAY_SIZE(child_names); i++) {
+        json_t *child = json_object_get(node, child_names[i]);
+        json_t *member, *mapped;
+
+        if (json_is_object(child)) {
+            mapped = fn(child, node, child_names[i], opaque);
+            if (!mapped) {
+                return false;
+            }
+            json_object_set_new(node, child_names[i], mapped);
+            continue;
+        }
+        json_array_foreach(child, j, member) {
+            if (!json_is_object(member)) {
+                continue;
+            }
+            mapped = fn(member, node, child_names[i], opaque);
+            if (!mapped) {
+                return false;
+            }
+            json_array_set_new(child, j, mapped);
+        }
+    }
+    return true;
+}
+
+/* What a child inherits as if it was opened together with its parent. */
+static json_t *inherit_all(json_t *child, json_t *parent, const char *name,
+                           void *opaque)
+{
+    bool backing = g_str_equal(name, "backing");
+    json_t *cache = json_object_get(parent, "cache");
     json_t *own;
 
-    if (!json_is_object(file)) {
-        return;
+    if (backing && !json_object_get(child, "read-only")) {
+        json_object_set_new(child, "read-only", json_string("on"));
     }
-    inherit(file, node, "read-only");
+    inherit(child, parent, "read-only");
+    inherit(child, parent, "auto-read-only");
+    inherit(child, parent, "force-share");
     if (json_is_object(cache)) {
-        own = json_object_get(file, "cache");
+        own = json_object_get(child, "cache");
         if (!own) {
             own = json_object();
-            json_object_set_new(file, "cache", own);
+            json_object_set_new(child, "cache", own);
         }
         inherit(own, cache, "direct");
         inherit(own, cache, "no-flush");
     }
     /* The node above decides which discards get here. */
-    if (!json_object_get(file, "discard")) {
-        json_object_set_new(file, "discard", json_string("unmap"));
+    if (!backing && !json_object_get(child, "discard")) {
+        json_object_set_new(child, "discard", json_string("unmap"));
+    }
+    node_tree_map(child, inherit_all, NULL);
+    return json_incref(child);
+}
+
+static json_t *find_probed(json_t *child, json_t *parent, const char *name,
+                           void *opaque)
+{
+    bool *found = opaque;
+
+    *found |= !json_object_get(child, "driver");
+    node_tree_map(child, find_probed, opaque);
+    return json_incref(child);
+}
+
+void node_tree_inherit(json_t *node)
+{
+    bool probed = !json_object_get(node, "driver");
+
+    node_tree_map(node, find_probed, &probed);
+    if (probed) {
+        node_tree_map(node, inherit_all, NULL);
     }
 }

@@ -2,8 +2,8 @@
  * -drive, drive_add and -blockdev: from a user's text to typed options
  *
  * A -drive string goes through flat keys, a tree of strings with QEMU's short
- * forms written out, and typed options.  All but drive_co_add() and
- * drive_co_add_node() are pure functions.
+ * forms written out, and typed options.  All but those
+ * with _co_ in their names are pure functions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "block/graph.h"
 #include "qapi/qapi-types-block-core.h"
 
 /*
@@ -37,19 +38,34 @@ bool nbd_legacy_keys(json_t *node, GError **errp);
 
 /*
  * Write out what is implied in the tree @node of a root node: drivers of
- * protocol nodes, NBD's old keys, "" for no backing.  @probe is set if the
- * root's driver is left to probing; NULL refuses that.
+ * protocol nodes, NBD's old keys, "" for no backing.  Other nodes may be
+ * without a driver, if they have a file.
  */
-bool node_tree_complete(json_t *node, bool *probe, GError **errp);
+bool node_tree_complete(json_t *node, GError **errp);
 
 /* Let all files in the tree use @aio unless they say otherwise. */
 void node_tree_set_aio(json_t *node, const char *aio);
 
 /*
- * Pass the root's cache mode and read-only on to its file, when that is to
- * be opened on its own for probing.
+ * Call @fn for each node directly below @node, with the name of the child.
+ * It returns what takes the place of @child, a new reference, or NULL to
+ * stop, in which case false is returned.
  */
-void node_tree_inherit_to_file(json_t *node);
+typedef json_t *NodeTreeMap(json_t *child, json_t *parent, const char *name,
+                            void *opaque);
+bool node_tree_map(json_t *node, NodeTreeMap *fn, void *opaque);
+
+/*
+ * Where a node of the tree is to be probed, some nodes are opened on their
+ * own: write out what all of them inherit from those above them.
+ */
+void node_tree_inherit(json_t *node);
+
+/*
+ * Open the tree, which is changed.  Nodes without a driver are opened by
+ * what is found in their file.
+ */
+BlockDriverState *coroutine_fn node_tree_co_open(json_t *node, GError **errp);
 
 /*
  * Take the throttling keys (throttling.* and the old bps=...) out of the flat
@@ -67,7 +83,6 @@ typedef struct DriveSpec {
     bool read_only;
     bool writethrough;
     json_t *node;               /* NULL: a drive without a medium */
-    bool probe;                 /* node has no driver */
     json_t *throttle;           /* NULL: no limits */
 } DriveSpec;
 

@@ -81,6 +81,25 @@ static const Row rows[] = {
       " 'file': {'driver': 'file', 'filename': 'a'},"
       " 'backing': {'driver': 'qcow2', 'backing': 'parent0',"
       " 'file': {'driver': 'file', 'filename': 'h'}}}}" },
+    { "driver=throttle,throttle-group=g,file.filename=x",
+      "{'driver': 'throttle', 'throttle-group': 'g', 'read-only': 'off',"
+      " 'file': {'driver': 'file', 'filename': 'x'}}" },
+
+    /* What is probed is opened on its own and inherits beforehand. */
+    { "driver=quorum,vote-threshold=1,cache=unsafe,"
+      "children.0.file.filename=x,children.1=n",
+      "{'driver': 'quorum', 'vote-threshold': '1', 'read-only': 'off',"
+      " 'cache': {'direct': 'off', 'no-flush': 'on'}, 'children': ["
+      "{'read-only': 'off', 'discard': 'unmap',"
+      " 'cache': {'direct': 'off', 'no-flush': 'on'},"
+      " 'file': {'driver': 'file', 'filename': 'x', 'read-only': 'off',"
+      " 'discard': 'unmap',"
+      " 'cache': {'direct': 'off', 'no-flush': 'on'}}}, 'n']}" },
+    { "driver=qcow2,file.filename=x,backing.file.filename=y",
+      "{'driver': 'qcow2', 'read-only': 'off', 'file': {'driver': 'file',"
+      " 'filename': 'x', 'read-only': 'off', 'discard': 'unmap'},"
+      " 'backing': {'read-only': 'on', 'file': {'driver': 'file',"
+      " 'filename': 'y', 'read-only': 'on', 'discard': 'unmap'}}}" },
     { "driver=qcow2,file.filename=x,backing=",
       "{'driver': 'qcow2', 'read-only': 'off', 'backing': null,"
       " 'file': {'driver': 'file', 'filename': 'x'}}" },
@@ -101,8 +120,10 @@ static const Row rows[] = {
     { "file=x,bps=1,throttling.bps-total=2", "! can't be used at the same" },
     { "format=raw,file.driver=nbd,file.path=/s,file.host=h",
       "! path and host may not be used" },
-    { "driver=quorum,children.0.file.filename=x",
-      "! Parameter 'children.0.driver' is missing" },
+    { "driver=quorum,children.0.filename=x",
+      "! either 'children.0.driver' or 'children.0.file'" },
+    { "driver=throttle,file.file.filename=x",
+      "! either 'file.driver' or 'file.filename'" },
     { "driver=raw,file.locking=off",
       "! either 'file.driver' or 'file.filename'" },
     { "if=none,node-name=n", "! Must specify either driver or file" },
@@ -149,8 +170,8 @@ static void test_probed_when_no_format_is_given(void)
     g_autoptr(DriveSpec) probed = drive_spec_parse("file=x", NULL);
     g_autoptr(DriveSpec) given = drive_spec_parse("file=x,format=raw", NULL);
 
-    g_assert_true(probed->probe);
-    g_assert_false(given->probe);
+    g_assert_null(json_object_get(probed->node, "driver"));
+    g_assert_nonnull(json_object_get(given->node, "driver"));
 }
 
 static void test_probed_file_gets_the_cache_mode(void)

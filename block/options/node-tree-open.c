@@ -1,0 +1,100 @@
+/*
+ * Opening the tree of a -drive's nodes
+ *
+ * What is left to probing is opened from the bottom up, each image on its
+ * own, and then stands in the tree by its name.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+#include "block/options.h"
+
+#include "block/graph.h"
+#include "qapi/qapi-visit-block-core.h"
+
+/* Open what @tree's file names and find out what it holds. */
+static BlockDriverState *coroutine_fn co_open_probed(json_t *tree,
+                                                     GError **errp)
+{
+    g_autoptr(BlockdevOptions) base = NULL;
+    g_autoptr(BlockdevOptions) options = NULL;
+    json_t *file = json_incref(json_object_get(tree, "file"));
+    BlockDriverState *file_bs, *bs = NULL;
+
+    /* The driver will be another one; this has no options of its own. */
+    json_object_del(tree, "file");
+    json_object_set_new(tree, "driver", json_string("null-co"));
+    base = qapi_BlockdevOptions_from_keyval(tree, errp);
+
+    if (base && json_is_string(file)) {
+        file_bs = bdrv_lookup(json_string_value(file), errp);
+        if (file_bs) {
+            bdrv_ref(file_bs);
+        }
+    } else if (base) {
+        options = qapi_BlockdevOptions_from_keyval(file, errp);
+        file_bs = options ? bdrv_co_open(options, errp) : NULL;
+    } else {
+        file_bs = NULL;
+    }
+    if (file_bs) {
+        bs = bdrv_co_open_probed(file_bs, base, errp);
+        bdrv_co_unref(file_bs);
+    }
+    json_decref(file);
+    return bs;
+}
+
+typedef struct Opening {
+    GPtrArray *images;          /* BlockDriverStates in place of their nodes */
+    GError **errp;
+} Opening;
+
+static json_t *coroutine_fn co_open_below(json_t *child, json_t *parent,
+                                          const char *name, void *opaque)
+{
+    Opening *opening = opaque;
+    BlockDriverState *bs;
+
+    if (!node_tree_map(child, co_open_below, opening)) {
+        return NULL;
+    }
+    if (json_object_get(child, "driver")) {
+        return json_incref(child);
+    }
+    bs = co_open_probed(child, opening->errp);
+    if (!bs) {
+        return NULL;
+    }
+    g_ptr_array_add(opening->images, bs);
+    return json_string(bdrv_node_name(bs));
+}
+
+static BlockDriverState *coroutine_fn co_open_root(json_t *node,
+                                                   GError **errp)
+{
+    g_autoptr(BlockdevOptions) options = NULL;
+
+    if (!json_object_get(node, "driver")) {
+        return co_open_probed(node, errp);
+    }
+    options = qapi_BlockdevOptions_from_keyval(node, errp);
+    return options ? bdrv_co_open(options, errp) : NULL;
+}
+
+BlockDriverState *coroutine_fn node_tree_co_open(json_t *node, GError **errp)
+{
+    g_autoptr(GPtrArray) images = g_ptr_array_new();
+    Opening opening = { .images = images, .errp = errp };
+    BlockDriverState *bs = NULL;
+    guint i;
+
+    if (node_tree_map(node, co_open_below, &opening)) {
+        bs = co_open_root(node, errp);
+    }
+    for (i = 0; i < images->len; i++) {
+        bdrv_co_unref(g_ptr_array_index(images, i));
+    }
+    return bs;
+}
