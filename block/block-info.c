@@ -116,6 +116,8 @@ BlockInfo *coroutine_fn blk_block_info(BlockBackend *blk)
     info->device = g_strdup(blk_name(blk));
     info->qdev = g_strdup(blk_user(blk));
     info->type = g_strdup("unknown");
+    /* With any other interface it is the disk of some machine's device. */
+    info->removable = g_strcmp0(blk_interface(blk), "none") == 0;
     if (bs) {
         info->inserted = bdrv_block_device_info(blk, bs, false);
     }

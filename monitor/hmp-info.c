@@ -111,22 +111,30 @@ static void print_image_line(const BlockDeviceInfo *info, GString *out)
 
 static void print_drive(const BlockInfo *info, bool verbose, GString *out)
 {
+    const BlockDeviceInfo *inserted = info->inserted;
+
     g_string_append(out, info->device[0] ? info->device
                                          : info->qdev ?: "unnamed");
-    if (!info->inserted) {
+    if (inserted && inserted->node_name) {
+        g_string_append_printf(out, " (%s)", inserted->node_name);
+    }
+    if (inserted) {
+        print_image_line(inserted, out);
+    } else {
         g_string_append(out, ": [not inserted]\r\n");
-        return;
     }
-    if (info->inserted->node_name) {
-        g_string_append_printf(out, " (%s)", info->inserted->node_name);
-    }
-    print_image_line(info->inserted, out);
     if (info->qdev) {
         g_string_append_printf(out, "    Attached to:      %s\r\n",
                                info->qdev);
     }
-    print_cache(info->inserted, out);
-    print_inserted(info->inserted, verbose, out);
+    if (info->removable) {
+        g_string_append(out,
+                        "    Removable device: not locked, tray closed\r\n");
+    }
+    if (inserted) {
+        print_cache(inserted, out);
+        print_inserted(inserted, verbose, out);
+    }
 }
 
 static bool coroutine_fn info_drives(const char *device, bool verbose,
