@@ -135,32 +135,39 @@ bool coroutine_fn drive_co_add_node(const char *optstr, GError **errp)
 
 bool coroutine_fn drive_co_del(const char *id, GError **errp)
 {
-    BlockBackend *blk = blk_by_name(id);
+    BlockBackend *blk;
 
+    if (!blk_by_name(id) && bdrv_find_node(id)) {
+        return bdrv_co_monitor_del(id, errp);
+    }
+    GRAPH_COMMAND_GUARD();
+    blk = blk_by_name(id);
     if (!blk) {
-        if (bdrv_find_node(id)) {
-            return bdrv_co_monitor_del(id, errp);
-        }
         error_setg(errp, "Device '%s' not found", id);
         return false;
     }
-
-    GRAPH_COMMAND_GUARD();
     drive_info_del(id);
-    blk_co_unref(blk);
+    blk_co_delete_named(blk);
     return true;
+}
+
+static BlockBackend *first_drive(void)
+{
+    BlockBackend *blk = NULL;
+
+    while ((blk = blk_next(blk)) && !drive_info_find(blk_name(blk))) {
+        /* somebody else's */
+    }
+    return blk;
 }
 
 void coroutine_fn drive_co_close_all(void)
 {
-    BlockBackend *blk, *next;
+    BlockBackend *blk;
 
     GRAPH_COMMAND_GUARD();
-    for (blk = blk_next(NULL); blk; blk = next) {
-        next = blk_next(blk);
-        if (drive_info_find(blk_name(blk))) {
-            drive_info_del(blk_name(blk));
-            blk_co_unref(blk);
-        }
+    while ((blk = first_drive())) {
+        drive_info_del(blk_name(blk));
+        blk_co_unref(blk);
     }
 }

@@ -528,6 +528,37 @@ static void test_drive_add(Fixture *f, gconstpointer data)
     }
 }
 
+static void coroutine_fn drive_del_entry(void *opaque)
+{
+    char **answer = opaque;
+
+    *answer = hmp_run("drive_del d0");
+}
+
+static void coroutine_fn two_drive_dels_entry(void *opaque)
+{
+    g_autofree char *added = hmp_run("drive_add x driver=null-co,id=d0,if=none");
+
+    g_assert_cmpstr(added, ==, "OK\r\n");
+    /* Both wait, with the drive still there, for the command before them. */
+    GRAPH_COMMAND_GUARD();
+    for (int i = 0; i < 2; i++) {
+        coroutine_start(drive_del_entry, (char **)opaque + i);
+    }
+}
+
+static void test_drive_del_twice_at_once(Fixture *f, gconstpointer data)
+{
+    char *answers[2] = { NULL };
+
+    co_run(two_drive_dels_entry, answers);
+    poll_idle();
+    g_assert_cmpstr(answers[0], ==, "");
+    g_assert_cmpstr(answers[1], ==, "Device 'd0' not found\r\n");
+    g_free(answers[0]);
+    g_free(answers[1]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -552,6 +583,7 @@ int main(int argc, char **argv)
         { "/monitor/getfd", test_descriptors_get_names },
         { "/monitor/hmp/lines", test_lines_for_people },
         { "/monitor/hmp/drive-add", test_drive_add },
+        { "/monitor/hmp/drive-del-twice", test_drive_del_twice_at_once },
     };
     size_t i;
 
