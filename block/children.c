@@ -162,15 +162,17 @@ static bool coroutine_fn replace_drained(BlockDriverState *from,
                                          BdrvChild *except, BdrvChild *stay,
                                          GError **errp)
 {
-    bool ok;
+    bool ok = false;
 
     bdrv_ref(from);
     bdrv_ref(to);
-    bdrv_co_drained_begin(from);
-    bdrv_co_drained_begin(to);
-    ok = move_parents(from, to, except, stay, errp);
-    bdrv_drained_end(to);
-    bdrv_drained_end(from);
+    if (bdrv_co_try_drained_begin(from, errp)) {
+        if (bdrv_co_try_drained_begin(to, errp)) {
+            ok = move_parents(from, to, except, stay, errp);
+            bdrv_drained_end(to);
+        }
+        bdrv_drained_end(from);
+    }
     bdrv_refresh_limits(to);
     bdrv_co_unref(to);
     bdrv_co_unref(from);

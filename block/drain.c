@@ -12,6 +12,13 @@
 #include "block/graph.h"
 
 #include "block/graph-int.h"
+#include "util/aio.h"
+
+/*
+ * How long a command waits for requests in flight: longer than a disk that is
+ * merely slow needs, and not for a peer that will never answer.
+ */
+#define DRAIN_LIMIT_NS (30 * NANOSECONDS_PER_SECOND)
 
 void bdrv_let_pass(BlockDriverState *bs)
 {
@@ -80,6 +87,44 @@ void coroutine_fn bdrv_co_drained_begin(BlockDriverState *bs)
         bdrv_let_pass(bs);
         co_queue_wait(&bs->graph->idle_waiters);
     }
+}
+
+typedef struct DrainLimit {
+    AioTimer timer;
+    BlockGraph *graph;
+    bool over;
+} DrainLimit;
+
+static void drain_limit_over(void *opaque)
+{
+    DrainLimit *limit = opaque;
+
+    limit->over = true;
+    block_graph_became_idle(limit->graph);      /* so that we look again */
+}
+
+bool coroutine_fn bdrv_co_try_drained_begin(BlockDriverState *bs,
+                                            GError **errp)
+{
+    DrainLimit limit = { .graph = bs->graph };
+
+    aio_timer_init(&limit.timer, bs->ctx, drain_limit_over, &limit);
+    aio_timer_mod(&limit.timer,
+                  aio_clock_get_ns(bs->ctx) + DRAIN_LIMIT_NS);
+    bdrv_quiesce(bs);
+    while (bdrv_is_busy(bs) && !limit.over) {
+        bdrv_let_pass(bs);
+        co_queue_wait(&bs->graph->idle_waiters);
+    }
+    aio_timer_del(&limit.timer);
+    if (bdrv_is_busy(bs)) {
+        bdrv_unquiesce(bs);
+        error_setg(errp, "Requests to node '%s' have been in flight for %d "
+                   "seconds, try again when they have ended", bs->node_name,
+                   (int)(DRAIN_LIMIT_NS / NANOSECONDS_PER_SECOND));
+        return false;
+    }
+    return true;
 }
 
 void bdrv_drained_end(BlockDriverState *bs)

@@ -149,13 +149,20 @@ void bdrv_ref(BlockDriverState *bs)
 
 static void coroutine_fn give_up_on_peer(void *opaque)
 {
-    bdrv_cancel_in_flight(opaque);
+    bdrv_cancel_unshared(opaque);
 }
 
 /* In a coroutine: whom it wakes then runs later, and cannot free the node. */
-static void close_deadline(void *opaque)
+static void deadline_over(void *opaque)
 {
     coroutine_start(give_up_on_peer, opaque);
+}
+
+void bdrv_deadline_start(AioTimer *deadline, BlockDriverState *bs)
+{
+    aio_timer_init(deadline, bs->ctx, deadline_over, bs);
+    aio_timer_mod(deadline,
+                  aio_clock_get_ns(bs->ctx) + BDRV_CLOSE_DEADLINE_NS);
 }
 
 /*
@@ -166,11 +173,7 @@ static void coroutine_fn settle_before_close(BlockDriverState *bs)
 {
     AioTimer deadline;
 
-    aio_timer_init(&deadline, bs->ctx, close_deadline, bs);
-    if (bs->drv->bdrv_cancel_in_flight) {
-        aio_timer_mod(&deadline,
-                      aio_clock_get_ns(bs->ctx) + BDRV_CLOSE_DEADLINE_NS);
-    }
+    bdrv_deadline_start(&deadline, bs);
     if (bs->total_bytes >= 0 && !bs->read_only) {
         int ret = bdrv_co_flush(bs);
 

@@ -302,8 +302,11 @@ static const char *coroutine_fn probe_node(BlockDriverState *file, int *ret)
     g_autofree uint8_t *buf = g_malloc0(BDRV_PROBE_BYTES);
     BdrvChild edge = { .bs = file, .perm = BLK_PERM_CONSISTENT_READ };
     int64_t bytes = MIN(file->total_bytes, BDRV_PROBE_BYTES);
+    AioTimer deadline;
 
+    bdrv_deadline_start(&deadline, file);
     *ret = bytes ? bdrv_co_pread(&edge, 0, bytes, buf, 0) : 0;
+    aio_timer_del(&deadline);
     return *ret < 0 ? NULL : bdrv_probe_format(buf, bytes);
 }
 

@@ -230,8 +230,14 @@ static bool coroutine_fn prepare(ReopenEntry *entry, GError **errp)
         .cache_no_flush = bs->cache_no_flush,
     };
     if (bs->read_only && !entry->old.read_only) {
-        int ret = bdrv_co_flush(bs);
+        AioTimer deadline;
+        int ret;
 
+        bs->read_only = false;      /* or there would be nothing to flush */
+        bdrv_deadline_start(&deadline, bs);
+        ret = bdrv_co_flush(bs);
+        aio_timer_del(&deadline);
+        bs->read_only = true;
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Cannot flush node '%s' before "
                              "making it read-only", bs->node_name);
@@ -293,24 +299,42 @@ static void coroutine_fn undo(ReopenEntry *entry)
     }
 }
 
+/* How many of the entries are at rest; not all of them: an error. */
+static guint coroutine_fn drain_all(GPtrArray *entries, GError **errp)
+{
+    guint n = 0;
+
+    while (n < entries->len) {
+        ReopenEntry *entry = entries->pdata[n];
+
+        if (!bdrv_co_try_drained_begin(entry->bs, errp)) {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
 static bool coroutine_fn run(Reopen *reopen, GError **errp)
 {
     GPtrArray *entries = reopen->entries;
-    bool ok;
+    guint drained = drain_all(entries, errp);
+    bool ok = false;
 
-    for (guint i = 0; i < entries->len; i++) {
-        bdrv_co_drained_begin(((ReopenEntry *)entries->pdata[i])->bs);
-    }
-    ok = prepare_all(reopen, errp);
-    for (guint i = 0; i < entries->len; i++) {
-        if (ok) {
-            commit(entries->pdata[i]);
-        } else {
-            undo(entries->pdata[i]);
+    if (drained == entries->len) {
+        ok = prepare_all(reopen, errp);
+        for (guint i = 0; i < entries->len; i++) {
+            if (ok) {
+                commit(entries->pdata[i]);
+            } else {
+                undo(entries->pdata[i]);
+            }
         }
     }
-    for (guint i = 0; i < entries->len; i++) {
-        bdrv_drained_end(((ReopenEntry *)entries->pdata[i])->bs);
+    while (drained > 0) {
+        ReopenEntry *entry = entries->pdata[--drained];
+
+        bdrv_drained_end(entry->bs);
     }
     return ok;
 }

@@ -152,9 +152,10 @@ void qmp_block_set_io_throttle(BlockIOThrottle *arg, GError **errp)
     throttle_config_from_io_throttle(&cfg, arg);
     blk_ref(blk);
     bdrv_ref(bs);
-    bdrv_co_drained_begin(bs);
-    blk_throttle_set(blk, arg->group ? arg->group : id, &cfg, errp);
-    bdrv_drained_end(bs);
+    if (bdrv_co_try_drained_begin(bs, errp)) {
+        blk_throttle_set(blk, arg->group ? arg->group : id, &cfg, errp);
+        bdrv_drained_end(bs);
+    }
     bdrv_co_unref(bs);
     blk_co_unref(blk);
 }

@@ -9,6 +9,7 @@
 
 #include "block/driver.h"
 #include "block/graph.h"
+#include "util/aio.h"
 
 typedef struct BlockGraph {
     TAILQ_HEAD(, BlockDriverState) nodes;
@@ -75,6 +76,12 @@ void bdrv_unquiesce(BlockDriverState *bs);
 bool bdrv_is_busy(BlockDriverState *bs);
 /* As bdrv_cancel_in_flight(), but leave nodes alone that several use. */
 void bdrv_cancel_unshared(BlockDriverState *bs);
+
+/*
+ * From now until @deadline is deleted peers below @bs have a while to answer;
+ * then those that nobody else uses are given up.
+ */
+void bdrv_deadline_start(AioTimer *deadline, BlockDriverState *bs);
 
 /* Drop a reference from where no coroutine runs. */
 void bdrv_unref_later(BlockDriverState *bs);

@@ -92,6 +92,12 @@ bool coroutine_fn bdrv_co_truncate(BdrvChild *child, int64_t offset,
  * in flight would wait for ever.
  */
 void coroutine_fn bdrv_co_drained_begin(BlockDriverState *bs);
+/*
+ * The same for commands, which must not keep others waiting for ever: fails,
+ * and all goes on, when requests stay in flight for too long.
+ */
+bool coroutine_fn bdrv_co_try_drained_begin(BlockDriverState *bs,
+                                            GError **errp);
 void bdrv_drained_end(BlockDriverState *bs);
 
 /* Let @bs's parents use @to instead; all or nothing. */

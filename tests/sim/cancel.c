@@ -60,11 +60,21 @@ typedef struct Scenario {
     size_t chunk;               /* bytes that the link passes at a time */
 } Scenario;
 
+/* How the client is set up. */
+typedef enum Way {
+    WAY_ONCE,                   /* a lost connection is lost */
+    WAY_RECONNECT,              /* requests wait for another one */
+    WAY_LAYERED,                /* as once, and a filter above the nbd node */
+    WAY__MAX,
+} Way;
+
+static const char *const ways[] = { "once", "reconnect", "layered" };
+
 typedef struct World {
     Sim sim;
     const Scenario *scenario;
     const Blow *blow;
-    bool reconnect;
+    Way way;
     int steps;
 
     char *dir;
@@ -83,6 +93,7 @@ struct Blow {
     bool stall;                 /* the link, before that and for a minute */
     bool frees;                 /* requests end though nobody answers */
     bool answers;               /* so does the command */
+    bool removes;               /* the export is gone soon */
     bool harmless;              /* nothing fails */
     bool spares_clients;        /* ... if they may connect again */
 };
@@ -97,18 +108,24 @@ static void fail(const World *w, const char *fmt, ...)
     text = g_strdup_vprintf(fmt, ap);
     va_end(ap);
     g_error("%s/%s/%s, step %d: %s", w->scenario->name, w->blow->name,
-            w->reconnect ? "reconnect" : "once", w->steps, text);
+            ways[w->way], w->steps, text);
 }
 
 /* The client's host */
 
+/* The root is "node", the connection "conn" if that is another one. */
 static BlockdevOptions *node_options(const World *w, bool detect_zeroes)
 {
+    g_autofree char *nbd = g_strdup_printf(
+        "\"driver\":\"nbd\",\"export\":\"disk\",\"discard\":\"unmap\","
+        "\"server\":{\"type\":\"unix\",\"path\":\"%s/link\"}%s", w->dir,
+        w->way == WAY_RECONNECT ?
+        ",\"reconnect-delay\":20,\"open-timeout\":20" : "");
     g_autofree char *text = g_strdup_printf(
-        "{\"driver\":\"nbd\",\"node-name\":\"node\",\"export\":\"disk\","
-        "\"discard\":\"unmap\",\"server\":{\"type\":\"unix\","
-        "\"path\":\"%s/link\"}%s%s}", w->dir,
-        w->reconnect ? ",\"reconnect-delay\":20,\"open-timeout\":20" : "",
+        w->way == WAY_LAYERED ?
+        "{\"driver\":\"raw\",\"node-name\":\"node\",\"discard\":\"unmap\","
+        "\"file\":{\"node-name\":\"conn\",%s}%s}" :
+        "{\"node-name\":\"node\",%s%s}", nbd,
         detect_zeroes ? ",\"detect-zeroes\":\"on\"" : "");
     json_t *json = json_loads(text, 0, NULL);
     g_autoptr(GError) err = NULL;
@@ -272,7 +289,7 @@ static void coroutine_fn server_end_entry(void *opaque)
     bdrv_co_unref(w->disk);
 }
 
-static bool someone_connected;
+static bool someone_connected, has_export;
 
 static void coroutine_fn query_server_entry(void *opaque)
 {
@@ -281,6 +298,7 @@ static void coroutine_fn query_server_entry(void *opaque)
 
     someone_connected = (server && nbd_server_connections(server) > 0) ||
                         (exp && exp->refcnt > 1);
+    has_export = exp != NULL;
 }
 
 /* Blows */
@@ -290,11 +308,12 @@ static void coroutine_fn strike_nothing(void *opaque)
     ((World *)opaque)->blow_done = true;
 }
 
-static void yank(void)
+static void yank(const World *w)
 {
     YankInstance instance = {
         .type = YANK_INSTANCE_TYPE_BLOCK_NODE,
-        .u.block_node.node_name = (char *)"node",
+        .u.block_node.node_name =
+            (char *)(w->way == WAY_LAYERED ? "conn" : "node"),
     };
 
     yank_instances(&(YankInstanceList) { .value = &instance }, NULL);
@@ -304,7 +323,7 @@ static void coroutine_fn strike_yank(void *opaque)
 {
     World *w = opaque;
 
-    yank();
+    yank(w);
     w->blow_done = true;
 }
 
@@ -318,7 +337,7 @@ static void coroutine_fn strike_close(void *opaque)
 
 static void coroutine_fn strike_yank_close(void *opaque)
 {
-    yank();
+    yank(opaque);
     strike_close(opaque);
 }
 
@@ -475,10 +494,11 @@ static const Blow blows[] = {
 
     { "server-drain", SERVER, strike_server_drain, .harmless = true },
     { "gate", SERVER, strike_gate, .answers = true, .harmless = true },
-    { "remove", SERVER, strike_remove, .frees = true, .answers = true },
+    { "remove", SERVER, strike_remove, .frees = true, .answers = true,
+      .removes = true },
     { "remove-gated", SERVER, strike_remove_gated, .frees = true,
-      .answers = true },
-    { "stop", SERVER, strike_stop, .frees = true },
+      .answers = true, .removes = true },
+    { "stop", SERVER, strike_stop, .frees = true, .answers = true },
     { "disk-fails", SERVER, strike_disk_fails, .frees = true,
       .answers = true },
 
@@ -494,12 +514,13 @@ static const Blow blows[] = {
     { "stall-close", CLIENT, strike_close, .stall = true, .frees = true,
       .answers = true },
     { "stall-drain", CLIENT, strike_drain, .stall = true },
-    { "stall-reopen", CLIENT, strike_reopen, .stall = true },
+    { "stall-reopen", CLIENT, strike_reopen, .stall = true,
+      .answers = true },
     { "stall-close-all", CLIENT, strike_close_all, .stall = true,
       .frees = true, .answers = true },
     { "stall-remove", SERVER, strike_remove, .stall = true,
-      .answers = true },
-    { "stall-stop", SERVER, strike_stop, .stall = true },
+      .answers = true, .removes = true },
+    { "stall-stop", SERVER, strike_stop, .stall = true, .answers = true },
 };
 
 /* Scenarios */
@@ -541,7 +562,7 @@ static const Scenario scenarios[] = {
 static void world_begin(World *w)
 {
     static const BlockDriver *const drivers[] = {
-        &test_disk_driver, &bdrv_nbd, NULL
+        &test_disk_driver, &test_filter_driver, &bdrv_nbd, NULL
     };
     g_autofree char *from = NULL, *to = NULL;
     Op open = { .type = OP_OPEN, .world = w };
@@ -585,6 +606,14 @@ static void world_end(World *w)
     }
     rmdir(w->dir);
     g_free(w->dir);
+}
+
+static void check_removed(World *w)
+{
+    sim_run(&w->sim, SERVER, query_server_entry, w);
+    if (has_export) {
+        fail(w, "the export is still there");
+    }
 }
 
 /* Up to the blow */
@@ -664,7 +693,7 @@ static void check_ended(World *w)
 static bool is_harmless(const World *w)
 {
     return w->blow->harmless ||
-           (w->blow->spares_clients && w->reconnect);
+           (w->blow->spares_clients && w->way == WAY_RECONNECT);
 }
 
 static void check_results(World *w)
@@ -677,8 +706,10 @@ static void check_results(World *w)
     for (int i = 0; i < MAX_OPS; i++) {
         const Op *op = &w->ops[i];
         bool may_fail = closed || !is_harmless(w) ||
-                        (w->scenario->lost && !w->reconnect);
+                        (w->scenario->lost && w->way != WAY_RECONNECT);
 
+        /* Too long a wait for requests is an answer. */
+        may_fail |= op->type == OP_REOPEN && w->scenario->held;
         if (op->type && op->ret < 0 && !may_fail) {
             fail(w, "operation %d: %s", i, g_strerror(-op->ret));
         }
@@ -712,7 +743,8 @@ static void check_disk(World *w)
 static void check_usable(World *w)
 {
     Op op = { .type = OP_READ, .offset = 60000, .bytes = 100, .world = w };
-    bool usable = is_harmless(w) && (w->reconnect || !w->scenario->lost);
+    bool usable = is_harmless(w) &&
+                  (w->way == WAY_RECONNECT || !w->scenario->lost);
 
     if (!w->blk) {
         return;
@@ -737,6 +769,9 @@ static bool run_once(World *w)
     }
     if (w->blow->answers && !w->blow_done) {
         fail(w, "the command has no answer");
+    }
+    if (w->blow->removes) {
+        check_removed(w);
     }
 
     /* Nothing is in the way any more. */
@@ -763,14 +798,14 @@ static void test_case(gconstpointer data)
 {
     const Case *c = data;
 
-    for (int reconnect = 0; reconnect < 2; reconnect++) {
+    for (Way way = 0; way < WAY__MAX; way++) {
         bool finished = false;
         int steps;
 
         for (steps = 0; !finished; steps++) {
             World w = {
                 .scenario = c->scenario, .blow = c->blow,
-                .reconnect = reconnect, .steps = steps,
+                .way = way, .steps = steps,
             };
 
             g_assert_cmpint(steps, <, MAX_STEPS);

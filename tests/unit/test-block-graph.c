@@ -246,6 +246,25 @@ static void test_reopen_read_only(Fixture *f, gconstpointer data)
     test_backend_free(f->ctx, blk);
 }
 
+/* A read-only node has nothing to flush any more, so it is done before. */
+static void test_reopen_read_only_flushes(Fixture *f, gconstpointer data)
+{
+    BlockdevOptions options = {
+        .driver = BLOCKDEV_DRIVER_NULL_CO, .node_name = (char *)"disk",
+        .has_read_only = true, .read_only = true,
+    };
+    BlockdevOptionsList list = { .value = &options };
+    ReopenCall call = { .list = &list };
+    BlockBackend *blk = test_backend(f->ctx, f->disk);
+
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 512, 1), ==, 0);
+    blk_set_perm(blk, BLK_PERM_CONSISTENT_READ, BLK_PERM_ALL, NULL);
+    test_run(f->ctx, reopen_entry, &call);
+    g_assert_true(call.ok);
+    g_assert_cmpuint(test_disk(f->disk)->flushes, ==, 1);
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_reopen_is_all_or_nothing(Fixture *f, gconstpointer data)
 {
     BlockDriverState *other = test_open_disk(f->ctx, "other");
@@ -362,6 +381,7 @@ int main(int argc, char **argv)
         { "/graph/cycle", test_cycle_is_refused },
         { "/graph/drain", test_drain_of_the_bottom_reaches_the_top },
         { "/graph/reopen/read-only", test_reopen_read_only },
+        { "/graph/reopen/read-only-flushes", test_reopen_read_only_flushes },
         { "/graph/reopen/atomic", test_reopen_is_all_or_nothing },
         { "/graph/reopen/child", test_reopen_exchanges_a_child },
     };

@@ -144,7 +144,9 @@ static bool coroutine_fn quorum_co_add_child(BlockDriverState *bs,
         return false;
     }
     name = g_strdup_printf("children.%u", s->next_child_index);
-    bdrv_co_drained_begin(bs);
+    if (!bdrv_co_try_drained_begin(bs, errp)) {
+        return false;
+    }
     edge = bdrv_co_attach_child(bs, child_bs, name, BDRV_CHILD_DATA, errp);
     if (edge) {
         s->next_child_index++;
