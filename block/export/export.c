@@ -175,7 +175,9 @@ static bool coroutine_fn block_export_co_attach(BlockExport *exp,
         exp->blk = drive;
         exp->drive_blk = true;
     } else {
-        exp->blk = blk_new(perm, BLK_PERM_ALL);
+        /* Clients are told the size only once; a guest's device is asked. */
+        exp->blk = blk_new(perm, exp->guest ? BLK_PERM_ALL :
+                           BLK_PERM_ALL & ~(uint64_t)BLK_PERM_RESIZE);
         if (!blk_co_insert_bs(exp->blk, bs, errp)) {
             return false;
         }
