@@ -40,6 +40,8 @@ static void register_all(void)
 
 static void print_and_exit(const CommandLine *cl)
 {
+    g_autofree char *list = NULL;
+
     if (command_line_has(cl, OPT_HELP)) {
         g_autofree char *help = command_line_help(g_get_prgname());
 
@@ -48,6 +50,11 @@ static void print_and_exit(const CommandLine *cl)
     }
     if (command_line_has(cl, OPT_VERSION)) {
         printf("colo-storage-daemon (colo-block) %s\n", COLO_VERSION);
+        exit(0);
+    }
+    list = option_help(cl);
+    if (list) {
+        fputs(list, stdout);
         exit(0);
     }
 }
@@ -189,6 +196,7 @@ int main(int argc, char **argv)
         command_line_clear(&cl);
         return 1;
     }
+    register_all();
     print_and_exit(&cl);
 
     ok = prepare_process(&cl, &err);
@@ -196,7 +204,6 @@ int main(int argc, char **argv)
     ok = ctx && signals_init(ctx, &err);
     if (ok) {
         tell_ignored(&cl);
-        register_all();
         ok = run(ctx, &cl);
     } else {
         error_report("%s", err->message);

@@ -60,6 +60,9 @@ bool command_line_has(const CommandLine *cl, DaemonOption option);
 /* --help: a text made from the table of options.  g_free. */
 char *command_line_help(const char *program);
 
+/* What an option asks to be listed ("help"); NULL if none does.  g_free. */
+char *option_help(const CommandLine *cl);
+
 /* Options about a machine that were given: "-M, -m"; NULL if none. */
 char *command_line_ignored(const CommandLine *cl);
 

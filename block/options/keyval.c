@@ -242,7 +242,11 @@ static bool parse_one(json_t *root, const char **p, const char *implied_key,
     json_t *str;
 
     if ((*p)[len] != '=') {
-        if (help && (g_str_equal(key, "help") || g_str_equal(key, "?"))) {
+        if (g_str_equal(key, "help") || g_str_equal(key, "?")) {
+            if (!help) {
+                error_setg(errp, "Help is not available for this option");
+                return false;
+            }
             *help = true;
             *p += len;
             return true;

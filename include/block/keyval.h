@@ -15,7 +15,7 @@
 
 /*
  * Parse @params.  A first value without a key belongs to @implied_key (NULL:
- * there is none).  A bare "help" or "?" sets *@help, if @help is not NULL.
+ * there is none).  A bare "help" or "?" sets *@help; where @help is NULL it is an error.
  * Returns a new reference, NULL and an error that names the parameter.
  */
 json_t *keyval_parse(const char *params, const char *implied_key, bool *help,

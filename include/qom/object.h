@@ -70,6 +70,14 @@ struct json_t *object_property_get(Object *obj, const char *property,
 bool object_property_set(Object *obj, const char *property,
                          struct json_t *value, GError **errp);
 
+/*
+ * The options of @type, which are its properties, and the names of their
+ * types.
+ */
+void object_type_foreach_option(ObjectType type,
+                                void (*cb)(const char *name, const char *type,
+                                           void *opaque), void *opaque);
+
 /* For get and set of a type: the error for a name that it does not know. */
 void object_error_no_property(Object *obj, const char *property,
                               GError **errp);

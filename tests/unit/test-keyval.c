@@ -113,6 +113,14 @@ static void test_help_is_told_apart(void)
     json_decref(tree);
 }
 
+static void test_help_that_there_is_not(void)
+{
+    g_autoptr(GError) err = NULL;
+
+    g_assert_null(keyval_parse("help", "driver", NULL, &err));
+    g_assert_cmpstr(err->message, ==, "Help is not available for this option");
+}
+
 static void test_scalars_become_strings(void)
 {
     json_t *value = json_loads("{\"a\": true, \"b\": [1, false], \"c\": null}",
@@ -135,6 +143,7 @@ int main(int argc, char **argv)
                     test_fragment_of_128_bytes_is_refused);
     g_test_add_func("/keyval/deep", test_depth_is_bounded);
     g_test_add_func("/keyval/help", test_help_is_told_apart);
+    g_test_add_func("/keyval/no-help", test_help_that_there_is_not);
     g_test_add_func("/keyval/stringify", test_scalars_become_strings);
     return g_test_run();
 }
