@@ -73,7 +73,9 @@ static void test_table(void)
     size_t i;
 
     for (i = 0; i < ARRAY_SIZE(rows); i++) {
-        g_test_message("'%s'", rows[i].text);
+        g_autofree char *printable = g_strescape(rows[i].text, NULL);
+
+        g_test_message("'%s'", printable);
         check_row(&rows[i]);
     }
 }
