@@ -9,8 +9,6 @@
 
 #include "qom/object.h"
 
-#define OBJECTS_PREFIX "/objects/"
-
 void coroutine_fn qmp_object_add(ObjectOptions *options, GError **errp)
 {
     object_add(options, errp);
@@ -21,53 +19,66 @@ void coroutine_fn qmp_object_del(const char *id, GError **errp)
     object_del(id, errp);
 }
 
-/* "/objects/ID", or ID alone. */
-static Object *find_object(const char *path, GError **errp)
+json_t *coroutine_fn qmp_qom_get(const char *path, const char *property,
+                                 GError **errp)
 {
-    const char *id = path;
+    Object *obj = object_resolve_path(path, errp);
+
+    return obj ? object_property_get(obj, property, errp) : NULL;
+}
+
+void coroutine_fn qmp_qom_set(const char *path, const char *property,
+                              json_t *value, GError **errp)
+{
+    Object *obj = object_resolve_path(path, errp);
+
+    if (obj) {
+        object_property_set(obj, property, value, errp);
+    }
+}
+
+/* Listing */
+
+static void add_property(const char *name, const char *type, void *opaque)
+{
+    ObjectPropertyInfoList ***tail = opaque;
+    ObjectPropertyInfoList *item = g_new0(ObjectPropertyInfoList, 1);
+
+    item->value = g_new0(ObjectPropertyInfo, 1);
+    item->value->name = g_strdup(name);
+    item->value->type = g_strdup(type);
+    **tail = item;
+    *tail = &item->next;
+}
+
+static void add_child(Object *obj, void *opaque)
+{
+    g_autofree char *type = g_strdup_printf(
+        "child<%s>", ObjectType_str(obj->info->type));
+
+    add_property(obj->id, type, opaque);
+}
+
+ObjectPropertyInfoList *coroutine_fn qmp_qom_list(const char *path,
+                                                  GError **errp)
+{
+    ObjectPropertyInfoList *list = NULL, **tail = &list;
     Object *obj;
 
-    if (g_str_has_prefix(path, OBJECTS_PREFIX)) {
-        id += strlen(OBJECTS_PREFIX);
+    if (g_str_equal(path, "/")) {
+        add_property("type", "string", &tail);
+        add_property("objects", "child<container>", &tail);
+        return list;
     }
-    obj = object_lookup(id);
-    if (!obj) {
-        error_set_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND,
-                        "Device '%s' not found", path);
+    if (g_str_equal(path, "/objects") || g_str_equal(path, "/objects/")) {
+        add_property("type", "string", &tail);
+        object_foreach(add_child, &tail);
+        return list;
     }
-    return obj;
-}
-
-json_t *coroutine_fn qmp_qom_get(const char *path, const char *property, GError **errp)
-{
-    Object *obj = find_object(path, errp);
-
-    if (!obj) {
-        return NULL;
+    obj = object_resolve_path(path, errp);
+    if (obj) {
+        add_property("type", "string", &tail);
+        object_type_foreach_option(obj->info->type, add_property, &tail);
     }
-    if (g_str_equal(property, "type")) {
-        return json_string(ObjectType_str(obj->info->type));
-    }
-    if (!obj->info->get) {
-        error_setg(errp, "Property '%s.%s' not found",
-                   ObjectType_str(obj->info->type), property);
-        return NULL;
-    }
-    return obj->info->get(obj, property, errp);
-}
-
-void coroutine_fn qmp_qom_set(const char *path, const char *property, json_t *value,
-                              GError **errp)
-{
-    Object *obj = find_object(path, errp);
-
-    if (!obj) {
-        return;
-    }
-    if (!obj->info->set) {
-        error_setg(errp, "Property '%s.%s' is not writable",
-                   ObjectType_str(obj->info->type), property);
-        return;
-    }
-    obj->info->set(obj, property, value, errp);
+    return list;
 }
