@@ -23,7 +23,8 @@
 typedef struct ColoLayersUsage {
     int64_t active_bytes, hidden_bytes;
     int64_t memory_bytes, spill_bytes;
-    int64_t max_bytes;          /* what both may hold together */
+    int64_t max_bytes;          /* what both may take together */
+    int64_t used_bytes;         /* and what they take of it */
     bool high;                  /* above the high mark: a checkpoint is due */
 } ColoLayersUsage;
 

@@ -242,7 +242,7 @@ static inline void fake_usage(BlockDriverState *bs, ColoLayersUsage *usage)
     FakeLayers *l = bs->opaque;
 
     usage->max_bytes = l->max_bytes;
-    usage->hidden_bytes = l->used_bytes;
+    usage->hidden_bytes = usage->used_bytes = l->used_bytes;
     usage->high = l->used_bytes > 0;
 }
 

@@ -92,7 +92,7 @@ typedef struct Secondary {
     bool reopened;              /* the disk was read-only before */
 
     bool high;                  /* above the high mark, in this epoch */
-    int64_t high_at;            /* bytes that were held then */
+    int64_t high_at;            /* bytes that were in use then */
     bool merged;
     int64_t received_bytes, received_requests;
     int64_t late_requests;      /* refused, since failover began */

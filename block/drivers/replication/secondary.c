@@ -69,7 +69,7 @@ static void high_mark(void *opaque)
     }
     ops_of(s)->usage(s->layers, &usage);
     s->high = true;
-    s->high_at = usage.active_bytes + usage.hidden_bytes;
+    s->high_at = usage.used_bytes;
     if (observer && observer->high_mark) {
         observer->high_mark(r);
     }

@@ -82,7 +82,7 @@ static int64_t ack_delay(Target *t)
     }
     t->ops->usage(t->layers, &usage);
     reserve = MAX(usage.max_bytes - s->high_at, 1);
-    above = usage.active_bytes + usage.hidden_bytes - s->high_at;
+    above = usage.used_bytes - s->high_at;
     above = CLAMP(above, 0, reserve);
     return (double)above / reserve * SLOWEST_ACK_NS;
 }
