@@ -336,6 +336,27 @@ static void test_merge_makes_disk_the_view(Fixture *f, gconstpointer data)
     g_assert_cmphex(f->disk->data[0], ==, 0x55);
 }
 
+/* Its write is refused by the filter, its before-image may be half-way. */
+static void test_merge_waits_for_a_late_copy(Fixture *f, gconstpointer data)
+{
+    Forward fwd = { .f = f, .offset = 8192, .bytes = 4096, .pattern = 0x33 };
+    MergeCall merge = { .f = f };
+
+    forward(f, 0, 4096, 0x22);
+    f->disk->hold = true;
+    forward_start(&fwd);
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    g_assert_cmpuint(f->disk->writes, ==, 1);
+    test_disk_release(f->disk_bs);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+    g_assert_cmpint(fwd.ret, ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x11);
+    g_assert_cmphex(f->disk->data[8192], ==, 0x11);
+    g_assert_cmpint(usage(f).memory_bytes, ==, 0);
+}
+
 static void test_guest_writes_during_merge(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f };
@@ -560,6 +581,7 @@ int main(int argc, char **argv)
         { "/colo-buffer/forward-in-read",
           test_forward_waits_for_a_read_in_between },
         { "/colo-buffer/merge/result", test_merge_makes_disk_the_view },
+        { "/colo-buffer/merge/late-copy", test_merge_waits_for_a_late_copy },
         { "/colo-buffer/merge/guest", test_guest_writes_during_merge },
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },
         { "/colo-buffer/merge/flush", test_flush_lifts_the_speed_limit },

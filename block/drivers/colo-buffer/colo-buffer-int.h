@@ -40,6 +40,8 @@ typedef struct ColoBuffer {
     RangeLock disk_lock;
     Layer *active, *hidden;
     Layer *next_active, *next_hidden;   /* prepared for the next epoch */
+    unsigned own_writes;        /* of the guest, to active, in mode HOLD */
+    CoQueue own_idle;           /* a merge waits for there to be none */
     bool high_reported;
     ColoLayersObserver observer;        /* zeroed without one */
 
@@ -66,6 +68,9 @@ void colo_buffer_error(ColoBuffer *s, const char *what, int64_t offset,
 /* Have slots in @layer; a -ENOSPC is reported. */
 int colo_buffer_reserve(ColoBuffer *s, Layer *layer, int64_t offset,
                         int64_t bytes);
+
+/* Both layers are empty; what they took goes back in the background. */
+void colo_buffer_forget(ColoBuffer *s);
 
 /* view.c: the guest's requests */
 int coroutine_fn colo_view_co_preadv(BlockDriverState *bs, int64_t offset,

@@ -99,6 +99,11 @@ static void exchange_layers(ColoBuffer *s, Layer *active, Layer *hidden)
     aio_bh_schedule_oneshot(s->bs->ctx, free_retired, old);
 }
 
+void colo_buffer_forget(ColoBuffer *s)
+{
+    exchange_layers(s, layer_new(), layer_new());
+}
+
 static bool coroutine_fn colo_buffer_start(BlockDriverState *bs,
                                            const ColoLayersObserver *observer,
                                            GError **errp)
@@ -106,7 +111,7 @@ static bool coroutine_fn colo_buffer_start(BlockDriverState *bs,
     ColoBuffer *s = bs->opaque;
 
     s->observer = *observer;
-    exchange_layers(s, layer_new(), layer_new());
+    colo_buffer_forget(s);
     colo_buffer_set_mode(s, COLO_BUFFER_HOLD);
     return true;
 }
@@ -142,7 +147,7 @@ static void colo_buffer_drop(BlockDriverState *bs)
 {
     ColoBuffer *s = bs->opaque;
 
-    exchange_layers(s, layer_new(), layer_new());
+    colo_buffer_forget(s);
     s->observer = (ColoLayersObserver) { 0 };
 }
 
@@ -168,6 +173,7 @@ static void colo_buffer_usage(BlockDriverState *bs, ColoLayersUsage *usage)
         .spill_bytes = (int64_t)COLO_BLOCK_SIZE * (s->active->spill_slots +
                                                    s->hidden->spill_slots),
         .max_bytes = s->max_bytes,
+        .used_bytes = colo_buffer_used(s),
         .high = colo_buffer_used(s) >= s->high_bytes,
     };
 }
@@ -240,6 +246,7 @@ static bool coroutine_fn colo_buffer_co_open(BlockDriverState *bs,
     s->mode = COLO_BUFFER_HOLD;
     range_lock_init(&s->disk_lock);
     co_queue_init(&s->merged);
+    co_queue_init(&s->own_idle);
     co_queue_init(&s->drained);
     if (memory < (uint64_t)MIN_MAX_MEMORY) {
         error_setg(errp, "Parameter 'max-memory' must be at least %" PRId64

@@ -211,6 +211,22 @@ void colo_buffer_begin_merge(BlockDriverState *bs)
     colo_buffer_set_mode(s, COLO_BUFFER_MERGE);
 }
 
+/*
+ * What was being put into the layers when the failover came is there, or has
+ * failed: own writes on their way to the spill file, and before-images.
+ */
+static void coroutine_fn settle(ColoBuffer *s)
+{
+    RangeLockHold hold;
+
+    while (s->own_writes) {
+        co_queue_wait(&s->own_idle);
+    }
+    range_lock_co_lock(&s->disk_lock, &hold, 0, MAX(s->bs->total_bytes, 1),
+                       true);
+    range_lock_unlock(&s->disk_lock, &hold);
+}
+
 int coroutine_fn colo_buffer_merge(BlockDriverState *bs, int64_t speed)
 {
     ColoBuffer *s = bs->opaque;
@@ -222,6 +238,7 @@ int coroutine_fn colo_buffer_merge(BlockDriverState *bs, int64_t speed)
     s->speed = speed;
     colo_buffer_set_mode(s, COLO_BUFFER_MERGE);
     bdrv_inc_in_flight(bs);
+    settle(s);
     ret = merge_layer(s, s->active);
     if (ret >= 0) {
         ret = merge_layer(s, s->hidden);
@@ -231,6 +248,10 @@ int coroutine_fn colo_buffer_merge(BlockDriverState *bs, int64_t speed)
         ret = bdrv_co_flush(s->disk->bs);
     }
     s->merging = false;
+    if (ret >= 0) {
+        /* Nobody reads from a layer that holds nothing, or writes to it. */
+        colo_buffer_forget(s);
+    }
     colo_buffer_set_mode(s, ret < 0 ? COLO_BUFFER_MERGE_FAILED
                                     : COLO_BUFFER_PASS);
     co_queue_restart_all(&s->merged);

@@ -176,7 +176,12 @@ int coroutine_fn colo_view_co_pwritev(BlockDriverState *bs, int64_t offset,
     int ret;
 
     if (s->mode == COLO_BUFFER_HOLD) {
-        return write_active(s, offset, bytes, qiov, 0);
+        s->own_writes++;
+        ret = write_active(s, offset, bytes, qiov, 0);
+        if (--s->own_writes == 0 && s->mode != COLO_BUFFER_HOLD) {
+            co_queue_restart_all(&s->own_idle);
+        }
+        return ret;
     }
     if (s->mode == COLO_BUFFER_PASS) {
         return bdrv_co_pwritev(s->disk, offset, bytes, qiov, flags);
