@@ -114,13 +114,18 @@ class Pair:
         return side
 
     def attach(self, options=''):
-        """Give each of the primary's disks its way to the secondary"""
+        """Give each of the primary's disks its way to the secondary
+
+        @options are the same for all disks, or a list.
+        """
+        if isinstance(options, str):
+            options = [options] * self.disks
         for disk in range(self.disks):
             answer = self.primary.daemon.hmp(
                 f'drive_add -n buddy driver=replication,mode=primary,'
                 f'file.driver=nbd,file.server.type=unix,'
                 f'file.server.path={self.peer_socket},'
-                f'file.export=disk{disk},node-name=replication{disk}{options}')
+                f'file.export=disk{disk},node-name=replication{disk}{options[disk]}')
             self.test.assertEqual(answer, '')
             self.primary.cmd('x-blockdev-change', {
                 'parent': f'guest{disk}', 'node': f'replication{disk}'})
