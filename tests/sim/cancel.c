@@ -14,23 +14,16 @@
 
 #include "osdep.h"
 
-#include "block-helpers.h"
-#include "block/drivers.h"
 #include "block/nbd-server.h"
 #include "io/yank.h"
-#include "qapi/qapi-visit-block-core.h"
-#include "sim.h"
+#include "nbd-world.h"
 #include "util/log.h"
-
-#include <jansson.h>
 
 #define SECOND NANOSECONDS_PER_SECOND
 #define MINUTE (60 * SECOND)
 #define MAX_OPS 8
 #define MAX_STEPS 2000
-#define PATTERN 0x5a            /* on the disk before anything is written */
-
-enum { CLIENT, SERVER, LINK, HOSTS };
+#define PATTERN NBD_WORLD_PATTERN
 
 typedef enum OpType {
     OP_NONE,
@@ -60,27 +53,15 @@ typedef struct Scenario {
     size_t chunk;               /* bytes that the link passes at a time */
 } Scenario;
 
-/* How the client is set up. */
-typedef enum Way {
-    WAY_ONCE,                   /* a lost connection is lost */
-    WAY_RECONNECT,              /* requests wait for another one */
-    WAY_LAYERED,                /* as once, and a filter above the nbd node */
-    WAY__MAX,
-} Way;
-
 static const char *const ways[] = { "once", "reconnect", "layered" };
 
 typedef struct World {
-    Sim sim;
+    NbdWorld nbd;
     const Scenario *scenario;
     const Blow *blow;
     Way way;
     int steps;
 
-    char *dir;
-    SimLink *link;
-    SimLinkConditions conditions;
-    BlockDriverState *disk;
     BlockBackend *blk;          /* ours and the monitor's */
     Op ops[MAX_OPS];
     bool blow_done;
@@ -113,34 +94,11 @@ static void fail(const World *w, const char *fmt, ...)
 
 /* The client's host */
 
-/* The root is "node", the connection "conn" if that is another one. */
-static BlockdevOptions *node_options(const World *w, bool detect_zeroes)
-{
-    g_autofree char *nbd = g_strdup_printf(
-        "\"driver\":\"nbd\",\"export\":\"disk\",\"discard\":\"unmap\","
-        "\"server\":{\"type\":\"unix\",\"path\":\"%s/link\"}%s", w->dir,
-        w->way == WAY_RECONNECT ?
-        ",\"reconnect-delay\":20,\"open-timeout\":20" : "");
-    g_autofree char *text = g_strdup_printf(
-        w->way == WAY_LAYERED ?
-        "{\"driver\":\"raw\",\"node-name\":\"node\",\"discard\":\"unmap\","
-        "\"file\":{\"node-name\":\"conn\",%s}%s}" :
-        "{\"node-name\":\"node\",%s%s}", nbd,
-        detect_zeroes ? ",\"detect-zeroes\":\"on\"" : "");
-    json_t *json = json_loads(text, 0, NULL);
-    g_autoptr(GError) err = NULL;
-    BlockdevOptions *options = qapi_BlockdevOptions_from_json(json, &err);
-
-    g_assert_no_error(err);
-    json_decref(json);
-    return options;
-}
-
 /* Errors are answers too. */
 
 static int coroutine_fn do_open(World *w)
 {
-    g_autoptr(BlockdevOptions) options = node_options(w, false);
+    g_autoptr(BlockdevOptions) options = nbd_world_node(&w->nbd, w->way, false);
     BlockBackend *blk;
 
     if (!bdrv_co_monitor_add(options, NULL)) {
@@ -168,7 +126,7 @@ static int coroutine_fn do_close(void)
 
 static int coroutine_fn do_reopen(World *w)
 {
-    g_autoptr(BlockdevOptions) options = node_options(w, true);
+    g_autoptr(BlockdevOptions) options = nbd_world_node(&w->nbd, w->way, true);
     BlockdevOptionsList list = { .value = options };
 
     GRAPH_COMMAND_GUARD();
@@ -248,57 +206,6 @@ static void coroutine_fn client_end_entry(void *opaque)
 
     do_close();
     blk_co_unref(w->blk);
-}
-
-/* The server's host */
-
-static void coroutine_fn serve_entry(void *opaque)
-{
-    World *w = opaque;
-    g_autofree char *path = g_build_filename(w->dir, "server", NULL);
-    g_autoptr(GError) err = NULL;
-    SocketAddress addr = {
-        .type = SOCKET_ADDRESS_TYPE_UNIX, .u.q_unix.path = path,
-    };
-    BlockdevOptions disk = {
-        .driver = BLOCKDEV_DRIVER_NULL_CO, .node_name = (char *)"disk",
-        .has_discard = true, .discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP,
-    };
-    BlockExportOptions options = {
-        .type = BLOCK_EXPORT_TYPE_NBD, .id = (char *)"export",
-        .node_name = (char *)"disk", .has_writable = true, .writable = true,
-    };
-
-    w->disk = bdrv_co_open(&disk, &err);
-    g_assert_no_error(err);
-    memset(test_disk(w->disk)->data, PATTERN, TEST_DISK_SIZE);
-    test_disk_set_limits(w->disk, (BlockLimits) { .request_alignment = 512 });
-
-    nbd_server_co_start(&(NbdServerOptions) { .addr = &addr }, &err);
-    g_assert_no_error(err);
-    GRAPH_COMMAND_GUARD();
-    block_export_co_add(&options, &err);
-    g_assert_no_error(err);
-}
-
-static void coroutine_fn server_end_entry(void *opaque)
-{
-    World *w = opaque;
-
-    nbd_servers_co_shutdown();
-    bdrv_co_unref(w->disk);
-}
-
-static bool someone_connected, has_export;
-
-static void coroutine_fn query_server_entry(void *opaque)
-{
-    NBDServer *server = nbd_server_for_export(false, NULL);
-    BlockExport *exp = block_export_find("export");
-
-    someone_connected = (server && nbd_server_connections(server) > 0) ||
-                        (exp && exp->refcnt > 1);
-    has_export = exp != NULL;
 }
 
 /* Blows */
@@ -444,10 +351,10 @@ static void coroutine_fn strike_stop(void *opaque)
 static void coroutine_fn strike_disk_fails(void *opaque)
 {
     World *w = opaque;
-    TestDisk *disk = test_disk(w->disk);
+    TestDisk *disk = test_disk(w->nbd.disk);
 
     disk->fail_read = disk->fail_write = disk->fail_flush = EIO;
-    test_disk_release(w->disk);
+    test_disk_release(w->nbd.disk);
     w->blow_done = true;
 }
 
@@ -455,7 +362,7 @@ static void coroutine_fn strike_cut(void *opaque)
 {
     World *w = opaque;
 
-    sim_link_cut_soon(&w->sim, w->link);
+    sim_link_cut_soon(&w->nbd.sim, w->nbd.link);
     w->blow_done = true;
 }
 
@@ -463,7 +370,7 @@ static void coroutine_fn strike_cut_twice(void *opaque)
 {
     World *w = opaque;
 
-    sim_link_cut_soon(&w->sim, w->link);
+    sim_link_cut_soon(&w->nbd.sim, w->nbd.link);
     co_sleep_ns(3 * SECOND / 2);
     strike_cut(opaque);
 }
@@ -471,12 +378,12 @@ static void coroutine_fn strike_cut_twice(void *opaque)
 static void coroutine_fn strike_short_stall(void *opaque)
 {
     World *w = opaque;
-    SimLinkConditions c = w->conditions;
+    SimLinkConditions c = w->nbd.conditions;
 
     c.stalled = true;
-    sim_link_set_soon(&w->sim, w->link, c);
+    sim_link_set_soon(&w->nbd.sim, w->nbd.link, c);
     co_sleep_ns(3 * SECOND);
-    sim_link_set_soon(&w->sim, w->link, w->conditions);
+    sim_link_set_soon(&w->nbd.sim, w->nbd.link, w->nbd.conditions);
     w->blow_done = true;
 }
 
@@ -561,57 +468,33 @@ static const Scenario scenarios[] = {
 
 static void world_begin(World *w)
 {
-    static const BlockDriver *const drivers[] = {
-        &test_disk_driver, &test_filter_driver, &bdrv_nbd, NULL
-    };
-    g_autofree char *from = NULL, *to = NULL;
     Op open = { .type = OP_OPEN, .world = w };
 
-    w->dir = g_dir_make_tmp("sim-XXXXXX", NULL);
-    from = g_build_filename(w->dir, "link", NULL);
-    to = g_build_filename(w->dir, "server", NULL);
-    sim_init(&w->sim, HOSTS);
-    w->sim.clock.now_ns = SECOND;
-    bdrv_register_drivers(drivers);
-    block_export_register(block_export_drivers);
-    w->link = sim_link_new(&w->sim, LINK, from, to);
-    w->conditions.chunk = w->scenario->chunk;
-    sim_link_set(&w->sim, w->link, w->conditions);
-    sim_run(&w->sim, SERVER, serve_entry, w);
+    nbd_world_begin(&w->nbd, (SimLinkConditions) {
+        .chunk = w->scenario->chunk,
+    });
     if (!w->scenario->closed) {
-        sim_run(&w->sim, CLIENT, op_entry, &open);
+        sim_run(&w->nbd.sim, CLIENT, op_entry, &open);
         g_assert_cmpint(open.ret, ==, 0);
     }
-    test_disk(w->disk)->hold = w->scenario->held;
-}
-
-static void check_nobody_connected(World *w)
-{
-    sim_run(&w->sim, SERVER, query_server_entry, w);
-    if (someone_connected) {
-        fail(w, "the server still has a client");
-    }
+    test_disk(w->nbd.disk)->hold = w->scenario->held;
 }
 
 static void world_end(World *w)
 {
-    sim_run(&w->sim, CLIENT, client_end_entry, w);
-    sim_pass(&w->sim, SECOND);
-    check_nobody_connected(w);
-    sim_run(&w->sim, SERVER, server_end_entry, w);
-    sim_link_free(&w->sim, w->link);
-    sim_destroy(&w->sim);
-    if (coroutine_count() > 0) {
-        fail(w, "%u coroutines are left", coroutine_count());
+    sim_run(&w->nbd.sim, CLIENT, client_end_entry, w);
+    sim_pass(&w->nbd.sim, SECOND);
+    nbd_world_look(&w->nbd);
+    if (w->nbd.has_client) {
+        fail(w, "the server still has a client");
     }
-    rmdir(w->dir);
-    g_free(w->dir);
+    nbd_world_end(&w->nbd);
 }
 
 static void check_removed(World *w)
 {
-    sim_run(&w->sim, SERVER, query_server_entry, w);
-    if (has_export) {
+    nbd_world_look(&w->nbd);
+    if (w->nbd.has_export) {
         fail(w, "the export is still there");
     }
 }
@@ -631,13 +514,13 @@ static bool all_done(const World *w)
 static void spawn_ops(World *w)
 {
     if (w->scenario->lost) {
-        sim_link_cut_soon(&w->sim, w->link);
+        sim_link_cut_soon(&w->nbd.sim, w->nbd.link);
     }
     for (int i = 0; i < MAX_OPS; i++) {
         w->ops[i] = w->scenario->ops[i];
         w->ops[i].world = w;
         if (w->ops[i].type) {
-            sim_spawn(&w->sim, CLIENT, op_entry, &w->ops[i]);
+            sim_spawn(&w->nbd.sim, CLIENT, op_entry, &w->ops[i]);
         }
     }
 }
@@ -645,12 +528,12 @@ static void spawn_ops(World *w)
 /* One step; waiting for the disk and for time to pass are steps too. */
 static void step(World *w)
 {
-    if (sim_step(&w->sim)) {
+    if (sim_step(&w->nbd.sim)) {
         return;
     }
-    if (test_disk(w->disk)->hold) {
-        test_disk_release(w->disk);
-    } else if (!sim_skip_time(&w->sim)) {
+    if (test_disk(w->nbd.disk)->hold) {
+        test_disk_release(w->nbd.disk);
+    } else if (!sim_skip_time(&w->nbd.sim)) {
         fail(w, "stuck before anything happened");
     }
 }
@@ -673,12 +556,12 @@ static bool run_steps(World *w)
 static void strike(World *w)
 {
     if (w->blow->stall) {
-        SimLinkConditions c = w->conditions;
+        SimLinkConditions c = w->nbd.conditions;
 
         c.stalled = true;
-        sim_link_set_soon(&w->sim, w->link, c);
+        sim_link_set_soon(&w->nbd.sim, w->nbd.link, c);
     }
-    sim_spawn(&w->sim, w->blow->host, w->blow->strike, w);
+    sim_spawn(&w->nbd.sim, w->blow->host, w->blow->strike, w);
 }
 
 static void check_ended(World *w)
@@ -719,7 +602,7 @@ static void check_results(World *w)
 /* What was acknowledged is on the disk, and nothing else was touched. */
 static void check_disk(World *w)
 {
-    const uint8_t *data = test_disk(w->disk)->data;
+    const uint8_t *data = test_disk(w->nbd.disk)->data;
 
     for (int64_t i = 0; i < TEST_DISK_SIZE; i++) {
         bool old = data[i] == PATTERN, good = old;
@@ -749,7 +632,7 @@ static void check_usable(World *w)
     if (!w->blk) {
         return;
     }
-    sim_run(&w->sim, CLIENT, op_entry, &op);
+    sim_run(&w->nbd.sim, CLIENT, op_entry, &op);
     if (op.ret < 0 && op.ret != -ENOMEDIUM && usable) {
         fail(w, "unusable afterwards: %s", g_strerror(-op.ret));
     }
@@ -763,7 +646,7 @@ static bool run_once(World *w)
     world_begin(w);
     finished = run_steps(w);
     strike(w);
-    sim_pass(&w->sim, MINUTE);
+    sim_pass(&w->nbd.sim, MINUTE);
     if (w->blow->frees) {
         check_ended(w);
     }
@@ -775,9 +658,9 @@ static bool run_once(World *w)
     }
 
     /* Nothing is in the way any more. */
-    test_disk_release(w->disk);
-    sim_link_set(&w->sim, w->link, w->conditions);
-    sim_pass(&w->sim, MINUTE);
+    test_disk_release(w->nbd.disk);
+    sim_link_set(&w->nbd.sim, w->nbd.link, w->nbd.conditions);
+    sim_pass(&w->nbd.sim, MINUTE);
     check_ended(w);
     if (!w->blow_done) {
         fail(w, "the command has no answer in the end");
@@ -794,9 +677,22 @@ typedef struct Case {
     const Blow *blow;
 } Case;
 
+static unsigned count_descriptors(void)
+{
+    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
+
 static void test_case(gconstpointer data)
 {
     const Case *c = data;
+    unsigned descriptors = count_descriptors();
 
     for (Way way = 0; way < WAY__MAX; way++) {
         bool finished = false;
@@ -813,6 +709,7 @@ static void test_case(gconstpointer data)
         }
         g_test_message("%d steps", steps);
         g_assert_cmpint(steps, >, 3);
+        g_assert_cmpuint(count_descriptors(), ==, descriptors);
     }
 }
 

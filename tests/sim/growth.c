@@ -1,0 +1,146 @@
+/*
+ * Ten thousand connections leave nothing behind, on either end
+ *
+ * The client's half of it: nodes that come and go, and one node that loses
+ * its connection over and over.  Memory is what the allocator has given out,
+ * to the byte, so that a few bytes per connection are found.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "osdep.h"
+
+#include "nbd-world.h"
+#include "util/log.h"
+
+#ifdef CONFIG_ASAN
+/* Not every compiler comes with the header. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+#else
+#include <malloc.h>
+#endif
+
+#define CYCLES 10000
+#define WARM_UP 200
+/* Tables that double, pools: not a byte for each cycle. */
+#define MAX_GROWTH (CYCLES / 2)
+
+static size_t memory(void)
+{
+#ifdef CONFIG_ASAN
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+#endif
+}
+
+static unsigned descriptors(void)
+{
+    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
+
+/* One node with a backend */
+
+static BlockBackend *blk;
+
+static void coroutine_fn open_entry(void *opaque)
+{
+    g_autoptr(BlockdevOptions) options =
+        nbd_world_node(opaque, WAY_RECONNECT, false);
+    g_autoptr(GError) err = NULL;
+
+    bdrv_co_monitor_add(options, &err);
+    g_assert_no_error(err);
+    blk = blk_new(BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE, BLK_PERM_ALL);
+    blk_co_insert_bs(blk, bdrv_find_node("node"), &err);
+    g_assert_no_error(err);
+}
+
+static void coroutine_fn use_entry(void *opaque)
+{
+    uint8_t buf[512];
+
+    g_assert_cmpint(blk_co_pread(blk, 0, sizeof(buf), buf, 0), ==, 0);
+    g_assert_cmpint(blk_co_pwrite(blk, 0, sizeof(buf), buf, 0), ==, 0);
+}
+
+static void coroutine_fn close_entry(void *opaque)
+{
+    g_autoptr(GError) err = NULL;
+
+    blk_co_unref(blk);
+    bdrv_co_monitor_del("node", &err);
+    g_assert_no_error(err);
+}
+
+/* Cycles */
+
+typedef void Cycle(NbdWorld *w);
+
+static void come_and_go(NbdWorld *w)
+{
+    sim_run(&w->sim, CLIENT, open_entry, w);
+    sim_run(&w->sim, CLIENT, use_entry, w);
+    sim_run(&w->sim, CLIENT, close_entry, w);
+}
+
+static void lose_connection(NbdWorld *w)
+{
+    sim_link_cut(&w->sim, w->link);
+    sim_run(&w->sim, CLIENT, use_entry, w);
+}
+
+static void repeat(NbdWorld *w, Cycle *cycle)
+{
+    size_t before = 0;
+    unsigned fds = 0;
+
+    for (int i = 0; i < WARM_UP + CYCLES; i++) {
+        if (i == WARM_UP) {
+            before = memory();
+            fds = descriptors();
+        }
+        cycle(w);
+    }
+    sim_settle(&w->sim);
+    g_assert_cmpuint(descriptors(), <=, fds);
+    g_assert_cmpuint(memory(), <, before + MAX_GROWTH);
+}
+
+static void test_nodes_come_and_go(void)
+{
+    NbdWorld w;
+
+    nbd_world_begin(&w, (SimLinkConditions) { 0 });
+    repeat(&w, come_and_go);
+    nbd_world_end(&w);
+}
+
+static void test_connection_is_lost(void)
+{
+    NbdWorld w;
+
+    nbd_world_begin(&w, (SimLinkConditions) { 0 });
+    sim_run(&w.sim, CLIENT, open_entry, &w);
+    repeat(&w, lose_connection);
+    sim_run(&w.sim, CLIENT, close_entry, &w);
+    nbd_world_end(&w);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    log_set_file("/dev/null", NULL);
+    g_test_add_func("/growth/nodes-come-and-go", test_nodes_come_and_go);
+    g_test_add_func("/growth/connection-is-lost", test_connection_is_lost);
+    return g_test_run();
+}
