@@ -38,25 +38,17 @@ static void register_all(void)
     socket_set_fd_lookup(monitor_get_fd);
 }
 
-static void print_and_exit(const CommandLine *cl)
+/* What is to be printed instead of doing anything; NULL: nothing. */
+static char *text_only(const CommandLine *cl)
 {
-    g_autofree char *list = NULL;
-
     if (command_line_has(cl, OPT_HELP)) {
-        g_autofree char *help = command_line_help(g_get_prgname());
-
-        fputs(help, stdout);
-        exit(0);
+        return command_line_help(g_get_prgname());
     }
     if (command_line_has(cl, OPT_VERSION)) {
-        printf("colo-storage-daemon (colo-block) %s\n", COLO_VERSION);
-        exit(0);
+        return g_strdup("colo-storage-daemon (colo-block) " COLO_VERSION
+                        "\n");
     }
-    list = option_help(cl);
-    if (list) {
-        fputs(list, stdout);
-        exit(0);
-    }
+    return option_help(cl);
 }
 
 /* What comes before threads and the loop: the process itself. */
@@ -186,6 +178,7 @@ static bool run(AioContext *ctx, const CommandLine *cl)
 int main(int argc, char **argv)
 {
     g_autoptr(GError) err = NULL;
+    g_autofree char *text = NULL;
     AioContext *ctx = NULL;
     CommandLine cl = { NULL };
     bool ok;
@@ -197,7 +190,12 @@ int main(int argc, char **argv)
         return 1;
     }
     register_all();
-    print_and_exit(&cl);
+    text = text_only(&cl);
+    if (text) {
+        fputs(text, stdout);
+        command_line_clear(&cl);
+        return 0;
+    }
 
     ok = prepare_process(&cl, &err);
     ctx = ok ? aio_context_new(NULL, &err) : NULL;
