@@ -96,6 +96,9 @@ void coroutine_fn blk_co_unref(BlockBackend *blk)
     }
     blk->refcnt = 1;            /* removing the node may wait */
     blk_co_remove_bs(blk);
+    if (--blk->refcnt > 0) {
+        return;                 /* who looks at it now frees it */
+    }
     g_assert(TAILQ_EMPTY(&blk->waiters) && !blk->in_flight);
     if (blk->throttle && blk->throttle_ops->release) {
         blk->throttle_ops->release(blk->throttle);

@@ -50,16 +50,21 @@ bool bdrv_name_is_wellformed(const char *name)
     return true;
 }
 
-BlockDriverState *bdrv_find_node(const char *node_name)
+static BlockDriverState *node_by_name(const char *node_name, bool closing)
 {
     BlockDriverState *bs;
 
     TAILQ_FOREACH(bs, &block_graph()->nodes, node_list) {
-        if (!strcmp(bs->node_name, node_name)) {
+        if ((closing || !bs->closing) && !strcmp(bs->node_name, node_name)) {
             return bs;
         }
     }
     return NULL;
+}
+
+BlockDriverState *bdrv_find_node(const char *node_name)
+{
+    return node_by_name(node_name, false);
 }
 
 BlockDriverState *bdrv_lookup(const char *name, GError **errp)
@@ -82,7 +87,7 @@ bool bdrv_name_is_free(const char *name, GError **errp)
         error_setg(errp, "node-name=%s is conflicting with a device id", name);
         return false;
     }
-    if (bdrv_find_node(name)) {
+    if (node_by_name(name, true)) {
         error_setg(errp, "Duplicate nodes with node-name='%s'", name);
         return false;
     }
@@ -95,7 +100,9 @@ void bdrv_foreach_node(void (*cb)(BlockDriverState *bs, void *opaque),
     BlockDriverState *bs, *next;
 
     TAILQ_FOREACH_SAFE(bs, &block_graph()->nodes, node_list, next) {
-        cb(bs, opaque);
+        if (!bs->closing) {
+            cb(bs, opaque);
+        }
     }
 }
 
@@ -192,6 +199,7 @@ static void coroutine_fn bdrv_co_delete(BlockDriverState *bs)
 
     g_assert(LIST_EMPTY(&bs->parents));
     bs->refcnt++;               /* requests made while closing need the node */
+    bs->closing = true;         /* a reference taken now would not keep it */
     settle_before_close(bs);
     if (bs->drv->bdrv_co_close) {
         bs->drv->bdrv_co_close(bs);

@@ -283,6 +283,7 @@ struct BlockDriverState {
     char node_name[32];
     BlockdevOptions *options;   /* as opened; replaced by reopen */
     bool probed;                /* raw because nothing else matched */
+    bool closing;               /* nobody finds it any more */
     /*
      * Only forwards writes to a peer, keeps its errors to itself and cannot be
      * read: a parent that votes does not count it.  Set by open.

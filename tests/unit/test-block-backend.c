@@ -242,6 +242,32 @@ static void test_named_backends_come_first(Fixture *f, gconstpointer data)
     test_backend_free(f->ctx, named);
 }
 
+static void coroutine_fn unref_entry(void *opaque)
+{
+    blk_co_unref(opaque);
+}
+
+/* A query may take a reference while the last user's leaving waits. */
+static void test_looking_at_a_leaving_backend(Fixture *f, gconstpointer data)
+{
+    BlockBackend *blk = test_backend(f->ctx, f->bs);
+    TestRequest req = {
+        .blk = blk, .type = TEST_WRITE, .bytes = 512, .pattern = 1,
+    };
+
+    f->disk->hold = true;
+    test_request_start(f->ctx, &req);
+    coroutine_start(unref_entry, blk);
+    test_settle(f->ctx);
+    blk_ref(blk);
+    test_disk_release(f->bs);
+    test_settle(f->ctx);
+    g_assert_cmpint(test_request_finish(f->ctx, &req), ==, 0);
+    g_assert_null(blk_bs(blk));
+    test_backend_free(f->ctx, blk);
+    g_assert_null(blk_next(f->blk));
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -257,6 +283,7 @@ int main(int argc, char **argv)
         { "/backend/statistics", test_statistics },
         { "/backend/histogram", test_histogram_bins },
         { "/backend/no-medium", test_no_node_is_no_medium },
+        { "/backend/leaving", test_looking_at_a_leaving_backend },
         { "/backend/names", test_names_are_one_name_space },
         { "/backend/next", test_named_backends_come_first },
     };

@@ -63,6 +63,40 @@ static void test_child_lives_as_long_as_parent(Fixture *f, gconstpointer data)
     g_assert_null(bdrv_find_node("f"));
 }
 
+static void count_node(BlockDriverState *bs, void *opaque)
+{
+    ++*(int *)opaque;
+}
+
+static void coroutine_fn unref_entry(void *opaque)
+{
+    bdrv_co_unref(opaque);
+}
+
+/* Its last flush may take long; until then nobody shall refer to it. */
+static void test_closing_node_is_not_found(Fixture *f, gconstpointer data)
+{
+    BlockDriverState *bs = test_open_disk(f->ctx, "d2");
+    BlockBackend *blk = test_backend(f->ctx, bs);
+    g_autoptr(GError) err = NULL;
+    int nodes = 0;
+
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 512, 1), ==, 0);
+    test_backend_free(f->ctx, blk);
+    test_disk(bs)->hold = true;
+    coroutine_start(unref_entry, bs);
+    test_settle(f->ctx);
+    g_assert_cmpuint(test_disk(bs)->flushes, ==, 1);
+
+    g_assert_null(bdrv_find_node("d2"));
+    bdrv_foreach_node(count_node, &nodes);
+    g_assert_cmpint(nodes, ==, 1);
+    g_assert_false(bdrv_name_is_free("d2", &err));
+    test_disk_release(bs);
+    test_settle(f->ctx);
+    g_assert_true(bdrv_name_is_free("d2", NULL));
+}
+
 static void test_filter_passes_requests(Fixture *f, gconstpointer data)
 {
     BlockDriverState *filter = test_open_filter(f->ctx, "f", "disk", NULL);
@@ -336,11 +370,6 @@ static void test_drain_of_the_bottom_reaches_the_top(Fixture *f,
  * Closing a node whose peer does not answer the last flush ends by the
  * deadline, on a clock that the test moves.
  */
-static void coroutine_fn unref_entry(void *opaque)
-{
-    bdrv_co_unref(opaque);
-}
-
 static void test_close_gives_up_on_a_dead_peer(void)
 {
     static const BlockDriver *const drivers[] = { &test_disk_driver, NULL };
@@ -357,10 +386,10 @@ static void test_close_gives_up_on_a_dead_peer(void)
     test_disk(bs)->hold = true;
     coroutine_start(unref_entry, bs);
     test_settle(ctx);
-    g_assert_nonnull(bdrv_find_node("disk"));
+    g_assert_false(bdrv_name_is_free("disk", NULL));
     clock.now_ns = aio_next_deadline_ns(ctx);
     test_settle(ctx);
-    g_assert_null(bdrv_find_node("disk"));
+    g_assert_true(bdrv_name_is_free("disk", NULL));
     aio_context_free(ctx);
 }
 
@@ -380,6 +409,7 @@ int main(int argc, char **argv)
         { "/graph/append", test_append_with_requests_in_flight },
         { "/graph/cycle", test_cycle_is_refused },
         { "/graph/drain", test_drain_of_the_bottom_reaches_the_top },
+        { "/graph/closing", test_closing_node_is_not_found },
         { "/graph/reopen/read-only", test_reopen_read_only },
         { "/graph/reopen/read-only-flushes", test_reopen_read_only_flushes },
         { "/graph/reopen/atomic", test_reopen_is_all_or_nothing },
