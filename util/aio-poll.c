@@ -24,8 +24,12 @@
 #define HITS_TO_START 2
 #define MISSES_TO_STOP 2
 
-/* A yield that finds nobody takes well under a microsecond. */
-#define CONTENDED_NS (5 * SCALE_US)
+/*
+ * Somebody who has a little to do and goes back to sleep, such as the other
+ * end of a request, is whom the yield is for.  Who keeps the CPU for as long
+ * as this wants all of it.
+ */
+#define CONTENDED_NS (1 * SCALE_MS)
 #define YIELD_INTERVAL 16
 #define BACKOFF_MIN_NS (1 * SCALE_MS)
 #define BACKOFF_MAX_NS (64 * SCALE_MS)
