@@ -10,9 +10,14 @@
 #include "osdep.h"
 #include "block/block-backend-int.h"
 
+bool blk_gate_is_closed(const BlockBackend *blk)
+{
+    return blk->gate_counter > 0;
+}
+
 static bool must_wait(const BlockBackend *blk, bool flush)
 {
-    return blk->quiesce_counter || (blk->gate_counter && !flush);
+    return blk->quiesce_counter || (blk_gate_is_closed(blk) && !flush);
 }
 
 /* Woken waiters look again by themselves, in the order in which they came. */
@@ -48,11 +53,6 @@ void blk_gate_open(BlockBackend *blk)
     g_assert(blk->gate_counter > 0);
     blk->gate_counter--;
     blk_gate_update(blk);
-}
-
-bool blk_gate_is_closed(const BlockBackend *blk)
-{
-    return blk->gate_counter > 0;
 }
 
 static int coroutine_fn wait_to_pass(BlockBackend *blk, const void *owner,

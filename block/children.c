@@ -190,13 +190,6 @@ bool coroutine_fn bdrv_co_replace_node(BlockDriverState *from,
     return replace_drained(from, to, NULL, NULL, errp);
 }
 
-bool coroutine_fn bdrv_co_append(BlockDriverState *top, BlockDriverState *bs,
-                                 GError **errp)
-{
-    g_assert(top->file && top->file->bs == bs);
-    return replace_drained(bs, top, top->file, NULL, errp);
-}
-
 bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
                                         BlockDriverState *bs, BdrvChild *stay,
                                         GError **errp)

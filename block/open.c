@@ -34,14 +34,6 @@ const BlockDriver *bdrv_find_driver(const char *name)
     return NULL;
 }
 
-void bdrv_foreach_driver(void (*cb)(const BlockDriver *drv, void *opaque),
-                         void *opaque)
-{
-    for (int i = 0; all_drivers[i]; i++) {
-        cb(all_drivers[i], opaque);
-    }
-}
-
 /* Generic options */
 
 static void inherit_defaults(BlockDriverState *bs, const BdrvInherit *inherit)

@@ -416,11 +416,3 @@ void bdrv_default_perms(BlockDriverState *bs, BdrvChild *child,
         perms_for_storage(bs, role, perm, shared, nperm, nshared);
     }
 }
-
-bool bdrv_child_refresh_perms(BlockDriverState *bs, GError **errp)
-{
-    GraphTx *tx = graph_tx_new();
-
-    graph_tx_touch(tx, bs);
-    return graph_tx_finish(tx, errp);
-}

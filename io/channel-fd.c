@@ -13,7 +13,6 @@
 #include "osdep.h"
 #include "io/channel.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -272,16 +271,6 @@ static void fd_channel_set_hangup(IOChannel *ioc, AioHandler *cb,
     }
 }
 
-static bool fd_channel_readable(IOChannel *ioc)
-{
-    struct pollfd pfd = {
-        .fd = to_fd_channel(ioc)->fd[IO_CHANNEL_READ],
-        .events = POLLIN,
-    };
-
-    return poll(&pfd, 1, 0) > 0;
-}
-
 static int fd_channel_take_fd(IOChannel *ioc)
 {
     FdChannel *c = to_fd_channel(ioc);
@@ -335,7 +324,6 @@ static const IOChannelOps fd_channel_ops = {
     .co_wait    = fd_channel_co_wait,
     .shutdown   = fd_channel_shutdown,
     .set_hangup = fd_channel_set_hangup,
-    .readable   = fd_channel_readable,
     .take_fd    = fd_channel_take_fd,
     .peer_name  = fd_channel_peer_name,
     .is_unix    = fd_channel_is_unix,

@@ -329,14 +329,6 @@ static void tls_channel_set_hangup(IOChannel *ioc, AioHandler *cb,
     io_channel_set_hangup_handler(to_tls_channel(ioc)->plain, cb, opaque);
 }
 
-static bool tls_channel_readable(IOChannel *ioc)
-{
-    TLSChannel *t = to_tls_channel(ioc);
-
-    return gnutls_record_check_pending(t->session) > 0 ||
-           tls_have_record(t) || t->in_err != -EAGAIN;
-}
-
 static int tls_channel_take_fd(IOChannel *ioc)
 {
     return io_channel_take_fd(to_tls_channel(ioc)->plain);
@@ -373,7 +365,6 @@ static const IOChannelOps tls_channel_ops = {
     .co_wait    = tls_channel_co_wait,
     .shutdown   = tls_channel_shutdown,
     .set_hangup = tls_channel_set_hangup,
-    .readable   = tls_channel_readable,
     .take_fd    = tls_channel_take_fd,
     .peer_name  = tls_channel_peer_name,
     .is_unix    = tls_channel_is_unix,

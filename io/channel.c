@@ -140,11 +140,6 @@ void io_channel_set_hangup_handler(IOChannel *ioc, AioHandler *cb,
     }
 }
 
-bool io_channel_readable(IOChannel *ioc)
-{
-    return ioc->shut || ioc->ops->readable(ioc);
-}
-
 int io_channel_take_fd(IOChannel *ioc)
 {
     return ioc->ops->take_fd(ioc);

@@ -98,22 +98,6 @@ Object *object_lookup(const char *id)
     return NULL;
 }
 
-Object *object_lookup_type(const char *id, ObjectType type, GError **errp)
-{
-    Object *obj = object_lookup(id);
-
-    if (!obj) {
-        error_setg(errp, "object '%s' not found", id);
-        return NULL;
-    }
-    if (obj->info->type != type) {
-        error_setg(errp, "object '%s' is of type '%s', not '%s'", id,
-                   ObjectType_str(obj->info->type), ObjectType_str(type));
-        return NULL;
-    }
-    return obj;
-}
-
 Object *object_resolve_path(const char *path, GError **errp)
 {
     const char *id = path;

@@ -1,12 +1,12 @@
 /*
  * The event loop: descriptors
  *
- * The usual wait for a descriptor is set, event, unset, and soon set again.
- * To save the system calls of the last two, the kernel keeps watching after
- * aio_pause_fd_handler() and is told only when an event comes that nobody
- * wants.  An event carries the address of its AioFd; one that is removed
- * while events are dispatched stays allocated, without handlers, until all
- * events of the turn are through.
+ * A handler that goes while another of the same descriptor stays is often
+ * soon back.  To save the system calls of both, the kernel keeps watching for
+ * it and is told only when an event comes that nobody wants.  When the last
+ * handler goes, so does the descriptor.  An event carries the address of its
+ * AioFd; one that is removed while events are dispatched stays allocated,
+ * without handlers, until all events of the turn are through.
  *
  * Regular files and /dev/null cannot be watched; they are ready in each turn.
  *
@@ -120,18 +120,6 @@ void aio_set_fd_handler(AioContext *ctx, int fd, AioHandler *io_read,
                         AioHandler *io_write, void *opaque)
 {
     aio_set_fd_handlers(ctx, fd, io_read, io_write, NULL, opaque);
-}
-
-void aio_pause_fd_handler(AioContext *ctx, int fd)
-{
-    AioFd *f = fd_get(ctx, fd);
-
-    if (f) {
-        f->wanted = 0;
-        f->io_read = NULL;
-        f->io_write = NULL;
-        f->io_hangup = NULL;
-    }
 }
 
 bool aio_fd_plain_ready(AioContext *ctx)

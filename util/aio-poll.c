@@ -6,9 +6,10 @@
  * blocks.  It stops after a few waits that were too long to be bridged, hence
  * an idle program blocks for good, and starts again when waits become short.
  *
- * Polling is only worth it while nobody else wants the CPU.  The loop offers
- * it now and then by sched_yield(), and if somebody took it, stays away from
- * polling for a time that doubles until polling succeeds again.
+ * Polling is only worth it while nobody else wants all of the CPU.  The loop
+ * offers it now and then by sched_yield(), and if somebody kept it for long
+ * (CONTENDED_NS), stays away from polling for a time that doubles until
+ * polling succeeds again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -304,11 +304,6 @@ Coroutine *coroutine_self(void)
     return this_thread.current;
 }
 
-AioContext *coroutine_get_aio_context(Coroutine *co)
-{
-    return co->ctx;
-}
-
 unsigned coroutine_count(void)
 {
     return this_thread.alive;

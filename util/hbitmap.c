@@ -70,16 +70,6 @@ void hbitmap_free(HBitmap *hb)
 
 /* Looking */
 
-uint64_t hbitmap_size(const HBitmap *hb)
-{
-    return hb->size;
-}
-
-int hbitmap_granularity(const HBitmap *hb)
-{
-    return hb->granularity;
-}
-
 static bool bit_is_set(const HBitmap *hb, uint64_t bit)
 {
     return hb->levels[0][bit / 64] >> bit % 64 & 1;

@@ -276,10 +276,14 @@ int coroutine_fn blkdebug_co_wait_break(BlockDriverState *bs, const char *tag)
     BlkdebugState *s;
 
     /* The graph may be another one when we wake. */
-    while ((s = find_blkdebug(bs)) && !find_suspended(s, tag)) {
+    while (!blkdebug_is_suspended(bs, tag)) {
+        s = find_blkdebug(bs);
+        if (!s) {
+            return -ENOTSUP;
+        }
         co_queue_wait(&s->suspension);
     }
-    return s ? 0 : -ENOTSUP;
+    return 0;
 }
 
 /* What is suspended may never be resumed: let go of it. */

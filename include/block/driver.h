@@ -334,8 +334,6 @@ struct BlockDriverState {
  */
 void bdrv_register_drivers(const BlockDriver *const *drivers);
 const BlockDriver *bdrv_find_driver(const char *name);
-void bdrv_foreach_driver(void (*cb)(const BlockDriver *drv, void *opaque),
-                         void *opaque);
 
 /*
  * For use by drivers
@@ -389,9 +387,6 @@ BlockDriverState *coroutine_fn bdrv_co_new_filter(const BlockDriver *drv,
 bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
                                         BlockDriverState *bs, BdrvChild *stay,
                                         GError **errp);
-
-/* Ask for the children's permissions again (an option changed them). */
-bool bdrv_child_refresh_perms(BlockDriverState *bs, GError **errp);
 
 /*
  * Fall back to read-only when the driver cannot write and auto-read-only is

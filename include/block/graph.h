@@ -103,9 +103,6 @@ void bdrv_drained_end(BlockDriverState *bs);
 /* Let @bs's parents use @to instead; all or nothing. */
 bool coroutine_fn bdrv_co_replace_node(BlockDriverState *from,
                                        BlockDriverState *to, GError **errp);
-/* Insert @top, whose file child is @bs, between @bs and its parents. */
-bool coroutine_fn bdrv_co_append(BlockDriverState *top, BlockDriverState *bs,
-                                 GError **errp);
 
 /* x-blockdev-change; hold the graph mutex. */
 bool coroutine_fn bdrv_co_add_child(BlockDriverState *parent,

@@ -33,7 +33,6 @@ typedef struct IOChannelOps {
     /* See io_channel_set_hangup_handler().  Not called after a shutdown. */
     void (*set_hangup)(IOChannel *ioc, AioHandler *cb, void *opaque);
 
-    bool (*readable)(IOChannel *ioc);
     int (*take_fd)(IOChannel *ioc);
     const char *(*peer_name)(IOChannel *ioc);
     bool (*is_unix)(IOChannel *ioc);

@@ -82,9 +82,6 @@ void io_channel_shutdown(IOChannel *ioc);
 void io_channel_set_hangup_handler(IOChannel *ioc, AioHandler *cb,
                                    void *opaque);
 
-/* Whether data or an end of stream can be read without waiting. */
-bool io_channel_readable(IOChannel *ioc);
-
 /*
  * The next descriptor that came along with data (SCM_RIGHTS), or -1; the
  * caller owns it.  Only on unix sockets.

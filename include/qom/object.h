@@ -58,8 +58,6 @@ bool object_del(const char *id, GError **errp);
 
 /* The object, borrowed; NULL if there is none.  Per AioContext. */
 Object *object_lookup(const char *id);
-/* The same with an error that names @id and @type, if it is of another type. */
-Object *object_lookup_type(const char *id, ObjectType type, GError **errp);
 
 /* "/objects/ID" or "ID"; NULL and QMP's DeviceNotFound if there is none. */
 Object *object_resolve_path(const char *path, GError **errp);

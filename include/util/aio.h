@@ -77,14 +77,6 @@ void aio_set_fd_handlers(AioContext *ctx, int fd, AioHandler *io_read,
                          AioHandler *io_write, AioHandler *io_hangup,
                          void *opaque);
 
-/*
- * Stop calling the handlers of @fd until they are set again.  For waits that
- * come back soon: unlike a removal this mostly costs no system call, neither
- * now nor when the handlers are set again.  @fd must be removed by
- * aio_set_fd_handler() before it is closed.
- */
-void aio_pause_fd_handler(AioContext *ctx, int fd);
-
 /* Bottom halves */
 
 /* Run @cb once from the loop of @ctx, soon.  Any thread. */

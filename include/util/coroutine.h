@@ -43,9 +43,6 @@ static inline bool coroutine_running(void)
     return coroutine_self() != NULL;
 }
 
-/* The context that @co belongs to. */
-AioContext *coroutine_get_aio_context(Coroutine *co);
-
 /*
  * Enter @co soon, from its context's loop.  Any thread.  @co must be about to
  * yield or have yielded, and nobody else may wake it.

@@ -18,9 +18,6 @@ HBitmap *hbitmap_new(uint64_t size, int granularity);
 void hbitmap_free(HBitmap *hb);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HBitmap, hbitmap_free)
 
-uint64_t hbitmap_size(const HBitmap *hb);
-int hbitmap_granularity(const HBitmap *hb);
-
 /* How many items lie in dirty granules. */
 uint64_t hbitmap_count(const HBitmap *hb);
 bool hbitmap_is_empty(const HBitmap *hb);

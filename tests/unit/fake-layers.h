@@ -12,6 +12,7 @@
 
 #include "block-helpers.h"
 #include "block/colo-layers.h"
+#include "block/graph-int.h"
 
 typedef struct FakeLayer {
     uint8_t data[TEST_DISK_SIZE];
@@ -100,6 +101,15 @@ static inline int coroutine_fn fake_pwritev(BlockDriverState *bs,
 
 /* Layers */
 
+/* These write only while they are started, unlike the real ones. */
+static inline bool fake_refresh_perms(BlockDriverState *bs, GError **errp)
+{
+    GraphTx *tx = graph_tx_new();
+
+    graph_tx_touch(tx, bs);
+    return graph_tx_finish(tx, errp);
+}
+
 static inline bool coroutine_fn fake_start(BlockDriverState *bs,
                                            const ColoLayersObserver *observer,
                                            GError **errp)
@@ -115,7 +125,7 @@ static inline bool coroutine_fn fake_start(BlockDriverState *bs,
     l->observer = observer;
     memset(&l->active, 0, sizeof(l->active));
     memset(&l->hidden, 0, sizeof(l->hidden));
-    return bdrv_child_refresh_perms(bs, errp);
+    return fake_refresh_perms(bs, errp);
 }
 
 static inline int coroutine_fn fake_before_write(BlockDriverState *bs,
@@ -189,7 +199,7 @@ static inline void fake_drop(BlockDriverState *bs)
     fake_do(bs);
     l->dropped++;
     l->started = false;
-    g_assert_true(bdrv_child_refresh_perms(bs, NULL));
+    g_assert_true(fake_refresh_perms(bs, NULL));
 }
 
 static inline void fake_begin_merge(BlockDriverState *bs)

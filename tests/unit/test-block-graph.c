@@ -198,14 +198,14 @@ static void test_replace_moves_users(Fixture *f, gconstpointer data)
     test_unref(f->ctx, other);
 }
 
-static void coroutine_fn append_entry(void *opaque)
+static void coroutine_fn insert_entry(void *opaque)
 {
     GraphCall *call = opaque;
 
-    call->ok = bdrv_co_append(call->a, call->b, &call->err);
+    call->ok = bdrv_co_insert_filter(call->a, call->b, NULL, &call->err);
 }
 
-static void test_append_with_requests_in_flight(Fixture *f,
+static void test_insert_with_requests_in_flight(Fixture *f,
                                                 gconstpointer data)
 {
     BlockDriverState *filter = test_open_filter(f->ctx, "f", "disk", NULL);
@@ -217,7 +217,7 @@ static void test_append_with_requests_in_flight(Fixture *f,
 
     test_disk(f->disk)->hold = true;
     test_request_start(f->ctx, &running);
-    coroutine_start(append_entry, &call);
+    coroutine_start(insert_entry, &call);
     test_request_start(f->ctx, &late);
     g_assert_false(call.ok);
     test_disk_release(f->disk);
@@ -406,7 +406,7 @@ int main(int argc, char **argv)
         { "/graph/perm/filter", test_conflict_through_a_filter },
         { "/graph/perm/missing", test_without_permission },
         { "/graph/replace", test_replace_moves_users },
-        { "/graph/append", test_append_with_requests_in_flight },
+        { "/graph/insert", test_insert_with_requests_in_flight },
         { "/graph/cycle", test_cycle_is_refused },
         { "/graph/drain", test_drain_of_the_bottom_reaches_the_top },
         { "/graph/closing", test_closing_node_is_not_found },

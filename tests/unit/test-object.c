@@ -96,18 +96,6 @@ static void test_del_in_use(Fixture *f, gconstpointer data)
     g_assert_true(object_del("s", NULL));
 }
 
-static void test_lookup_type(Fixture *f, gconstpointer data)
-{
-    GError *err = NULL;
-
-    must_object_add("{'qom-type': 'iothread', 'id': 't'}");
-    g_assert_nonnull(object_lookup_type("t", OBJECT_TYPE_IOTHREAD, &err));
-    g_assert_null(object_lookup_type("t", OBJECT_TYPE_SECRET, &err));
-    assert_error(err, "object 't' is of type 'iothread', not 'secret'");
-    g_assert_null(object_lookup_type("u", OBJECT_TYPE_SECRET, &err));
-    assert_error(err, "object 'u' not found");
-}
-
 static void test_properties_are_the_options(Fixture *f, gconstpointer data)
 {
     GError *err = NULL;
@@ -344,7 +332,6 @@ int main(int argc, char **argv)
           test_failed_add_leaves_nothing },
         { "/object/del/unknown", test_del_of_unknown },
         { "/object/del/in-use", test_del_in_use },
-        { "/object/lookup-type", test_lookup_type },
         { "/object/properties", test_properties_are_the_options },
         { "/object/iothread", test_iothread_properties },
         { "/secret/raw", test_secret_raw },
