@@ -154,7 +154,7 @@ static bool tls_check_authz(const char *authz, const char *name,
         return false;
     }
     if (!allowed) {
-        error_setg(errp, "TLS x509 authz check for %s denied", name);
+        error_setg(errp, "TLS x509 authz check for %s is denied", name);
     }
     return allowed;
 }

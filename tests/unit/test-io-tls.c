@@ -308,7 +308,7 @@ static void test_psk_authz(Fixture *f, gconstpointer data)
                     "'identity': 'bob'}");
     f->server.authz = "auth";
     psk_handshake(f);
-    assert_refused(&f->server, "TLS x509 authz check for alice denied");
+    assert_refused(&f->server, "TLS x509 authz check for alice is denied");
 }
 
 static void test_psk_unknown_user(Fixture *f, gconstpointer data)
@@ -381,7 +381,7 @@ static void test_x509_authz_denies(Fixture *f, gconstpointer data)
     f->server.authz = "auth";
     handshake(f);
     assert_refused(&f->server, "TLS x509 authz check for CN=client.example "
-                   "denied");
+                   "is denied");
 }
 
 static void test_x509_client_without_cert(Fixture *f, gconstpointer data)
@@ -416,6 +416,18 @@ static void test_x509_unknown_ca(Fixture *f, gconstpointer data)
     add_x509("client", "client", "other-ca", "");
     handshake(f);
     assert_refused(&f->client,
+                   "The certificate hasn't got a known issuer");
+}
+
+static void test_x509_client_of_unknown_ca(Fixture *f, gconstpointer data)
+{
+    if (!need_certs()) {
+        return;
+    }
+    add_x509("server", "server", "x509", "");
+    add_x509("client", "client", "stranger", ", 'sanity-check': false");
+    handshake(f);
+    assert_refused(&f->server,
                    "The certificate hasn't got a known issuer");
 }
 
@@ -489,7 +501,7 @@ static bool run_shell(const char *script)
 static void make_keys(void)
 {
     keys_dir = g_dir_make_tmp("test-io-tls-XXXXXX", NULL);
-    g_assert_true(run_shell("mkdir wrong x509 ca-only other-ca mixed"));
+    g_assert_true(run_shell("mkdir wrong x509 ca-only other-ca stranger mixed"));
     write_file("keys.psk", "bob:0011\nalice:6a1f9a2d2b8f4c0e9d3b5a7c1e0f\n");
     write_file("wrong/keys.psk", "alice:deadbeef\n");
     write_file("ca.info", "cn = test CA\nca\ncert_signing_key\n");
@@ -510,6 +522,12 @@ static void make_keys(void)
         "    --load-privkey $n.key --load-ca-certificate x509/ca-cert.pem"
         "    --load-ca-privkey ca.key --outfile x509/$n-cert.pem &&"
         "  cp $n.key x509/$n-key.pem || exit 1; done &&"
+        "certtool --generate-certificate --template client.info"
+        "  --load-privkey client.key --load-ca-privkey other.key"
+        "  --load-ca-certificate other-ca/ca-cert.pem"
+        "  --outfile stranger/client-cert.pem &&"
+        "cp client.key stranger/client-key.pem &&"
+        "cp x509/ca-cert.pem stranger &&"
         "cp x509/ca-cert.pem ca-only &&"
         "cp x509/ca-cert.pem mixed && "
         "cp x509/client-cert.pem mixed/server-cert.pem &&"
@@ -540,6 +558,7 @@ int main(int argc, char **argv)
         { "/tls/x509/client-without-cert", test_x509_client_without_cert },
         { "/tls/x509/anyone-without-verify", test_x509_anyone_without_verify },
         { "/tls/x509/unknown-ca", test_x509_unknown_ca },
+        { "/tls/x509/client-of-unknown-ca", test_x509_client_of_unknown_ca },
         { "/tls/x509/mixed-up-files", test_x509_mixed_up_files },
         { "/tls/creds/missing-files", test_missing_files },
         { "/tls/creds/lookup", test_lookup },

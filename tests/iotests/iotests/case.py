@@ -200,8 +200,8 @@ class DaemonTestCase(unittest.TestCase):
         return (f'{scheme}:///{export}?socket='
                 f'{socket or self.socket_path()}{query}')
 
-    def certificates(self):
-        return tls.Certificates(self.scratch / 'tls')
+    def certificates(self, name='tls'):
+        return tls.Certificates(self.scratch / name)
 
     def psk(self, *users, name='psk'):
         return tls.psk_directory(self.scratch / name, *users)

@@ -56,6 +56,19 @@ class Certificates:
         return self.issue(directory or name, 'client',
                           CLIENT.format(name=name))
 
+    def stranger(self, other):
+        """A client that knows us, with a certificate of authority @other"""
+        directory = Path(other.client('stranger'))
+        (directory / 'ca-cert.pem').write_bytes(self.ca_cert.read_bytes())
+        return str(directory)
+
+    def nobody(self):
+        """A client that knows us and has no certificate"""
+        directory = self.directory / 'nobody'
+        directory.mkdir()
+        (directory / 'ca-cert.pem').write_bytes(self.ca_cert.read_bytes())
+        return str(directory)
+
 
 def psk_directory(directory, *users):
     """A directory with keys.psk for @users; returns its path"""
