@@ -7,6 +7,7 @@
 #include "osdep.h"
 #include "block/io.h"
 
+#include "block/graph-int.h"
 #include "block/io-int.h"
 
 /* Flush */
@@ -51,6 +52,20 @@ static int coroutine_fn flush_driver(BlockDriverState *bs)
     bs->flushing = false;
     co_queue_restart_all(&bs->flush_queue);
     return ret;
+}
+
+void bdrv_mark_unflushed(BlockDriverState *bs)
+{
+    BdrvChild *edge;
+
+    bs->write_gen++;
+    LIST_FOREACH(edge, &bs->parents, next_parent) {
+        BlockDriverState *parent = bdrv_child_parent_node(edge);
+
+        if (parent) {
+            bdrv_mark_unflushed(parent);
+        }
+    }
 }
 
 int coroutine_fn bdrv_co_flush(BlockDriverState *bs)

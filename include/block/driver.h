@@ -406,6 +406,12 @@ void bdrv_dec_in_flight(BlockDriverState *bs);
 /* @bs has become @bytes long: tell the parents. */
 void bdrv_set_length(BlockDriverState *bs, int64_t bytes);
 
+/*
+ * What has completed on @bs is not as stable as flushes have said: the next
+ * flush of @bs, and of every node above it, goes all the way down again.
+ */
+void bdrv_mark_unflushed(BlockDriverState *bs);
+
 /* Raise a debug event on @bs and the blkdebug nodes below it. */
 void coroutine_fn bdrv_co_debug_event(BlockDriverState *bs, const char *event);
 

@@ -8,7 +8,7 @@
  */
 
 #include "osdep.h"
-#include "block-helpers.h"
+#include "driver-helpers.h"
 
 #include "block/colo-layers.h"
 #include "block/drivers.h"
@@ -68,7 +68,7 @@ static void coroutine_fn start_entry(void *opaque)
 static void setup(Fixture *f, gconstpointer data)
 {
     static const BlockDriver *const drivers[] = {
-        &test_disk_driver, &bdrv_colo_buffer, NULL
+        &test_disk_driver, &bdrv_colo_buffer, &bdrv_quorum, NULL
     };
     BlockdevRef ref = {
         .type = QTYPE_QSTRING, .u.reference = (char *)"disk",
@@ -420,6 +420,38 @@ static void test_flush_lifts_the_speed_limit(Fixture *f, gconstpointer data)
     merge_finish(&merge);
 }
 
+/* The guest gets a quorum below it, as it has in a pair. */
+static void put_quorum_between(Fixture *f)
+{
+    test_backend_free(f->ctx, f->blk);
+    f->blk = open_backend(f->ctx, "{'driver': 'quorum', 'children': ['buf'], "
+                          "'vote-threshold': 1}");
+}
+
+/* A flush before the failover says nothing about one after it. */
+static void test_flush_again_after_failover(Fixture *f, gconstpointer data)
+{
+    MergeCall merge = { .f = f, .speed = 1 };
+    TestRequest flush = { .type = TEST_FLUSH };
+
+    put_quorum_between(f);
+    test_write(f->ctx, f->blk, 0, 512, 0x33);
+    test_write(f->ctx, f->blk, 32768, 512, 0x33);
+    g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_FLUSH, 0, 0, 0), ==, 0);
+    f->ops->begin_merge(f->bs);
+
+    flush.blk = f->blk;
+    test_request_start(f->ctx, &flush);
+    g_assert_cmpint(flush.ret, ==, 1);
+    merge_start(&merge);
+    g_assert_cmpint(test_request_finish(f->ctx, &flush), ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x33);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x33);
+    g_assert_cmpuint(f->disk->flushes, >, 0);
+    f->ops->set_merge_speed(f->bs, 0);
+    merge_finish(&merge);
+}
+
 static void test_failed_merge_keeps_the_view(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f };
@@ -585,6 +617,7 @@ int main(int argc, char **argv)
         { "/colo-buffer/merge/guest", test_guest_writes_during_merge },
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },
         { "/colo-buffer/merge/flush", test_flush_lifts_the_speed_limit },
+        { "/colo-buffer/merge/flush-again", test_flush_again_after_failover },
         { "/colo-buffer/merge/failed", test_failed_merge_keeps_the_view },
         { "/colo-buffer/merge/cancel", test_cancelled_merge_can_go_on },
         { "/colo-buffer/random", test_random_model },
