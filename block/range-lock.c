@@ -52,6 +52,31 @@ void coroutine_fn range_lock_co_lock(RangeLock *lock, RangeLockHold *hold,
     }
 }
 
+static RangeLockHold *find_older(RangeLock *lock, uint64_t ticket)
+{
+    IntervalTreeNode *node;
+
+    for (node = interval_tree_iter_first(&lock->ranges, 0, INT64_MAX); node;
+         node = interval_tree_iter_next(node, 0, INT64_MAX)) {
+        RangeLockHold *hold = container_of(node, RangeLockHold, range);
+
+        if (hold->ticket < ticket) {
+            return hold;
+        }
+    }
+    return NULL;
+}
+
+void coroutine_fn range_lock_co_settle(RangeLock *lock)
+{
+    uint64_t ticket = lock->next_ticket;
+    RangeLockHold *hold;
+
+    while ((hold = find_older(lock, ticket))) {
+        co_queue_wait(&hold->waiters);
+    }
+}
+
 void range_lock_unlock(RangeLock *lock, RangeLockHold *hold)
 {
     interval_tree_remove(&lock->ranges, &hold->range);

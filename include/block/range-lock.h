@@ -35,4 +35,10 @@ void coroutine_fn range_lock_co_lock(RangeLock *lock, RangeLockHold *hold,
                                      bool exclusive);
 void range_lock_unlock(RangeLock *lock, RangeLockHold *hold);
 
+/*
+ * Wait until all who hold or wait for any range now are gone.  Nobody waits
+ * for this: later ones come and go meanwhile.
+ */
+void coroutine_fn range_lock_co_settle(RangeLock *lock);
+
 #endif

@@ -357,6 +357,38 @@ static void test_merge_waits_for_a_late_copy(Fixture *f, gconstpointer data)
     g_assert_cmpint(usage(f).memory_bytes, ==, 0);
 }
 
+/* The disk takes a forward very slowly: only who needs it there waits. */
+static void test_guest_goes_on_beside_a_forward(Fixture *f,
+                                                gconstpointer data)
+{
+    Forward fwd = { .f = f, .offset = 8192, .bytes = 4096, .pattern = 0x33 };
+    MergeCall merge = { .f = f };
+    TestRequest write = {
+        .blk = f->blk, .type = TEST_WRITE, .bytes = 512, .pattern = 0x45,
+    };
+    TestRequest read = { .blk = f->blk, .type = TEST_READ, .bytes = 1024 };
+
+    test_write(f->ctx, f->blk, 0, 1024, 0x44);
+    f->disk->hold = true;
+    forward_start(&fwd);
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    test_request_start(f->ctx, &write);
+    test_request_start(f->ctx, &read);
+    g_assert_cmpint(write.ret, ==, 0);
+    g_assert_cmpint(read.ret, ==, 0);
+    g_assert_cmphex(read.buf[0], ==, 0x45);
+    g_assert_cmphex(read.buf[512], ==, 0x44);
+    g_assert_cmpint(fwd.ret, ==, 1);
+    test_disk_release(f->disk_bs);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x45);
+    g_assert_cmphex(f->disk->data[8192], ==, 0x11);
+    test_request_finish(f->ctx, &write);
+    test_request_finish(f->ctx, &read);
+}
+
 static void test_guest_writes_during_merge(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f };
@@ -614,6 +646,7 @@ int main(int argc, char **argv)
           test_forward_waits_for_a_read_in_between },
         { "/colo-buffer/merge/result", test_merge_makes_disk_the_view },
         { "/colo-buffer/merge/late-copy", test_merge_waits_for_a_late_copy },
+        { "/colo-buffer/merge/beside", test_guest_goes_on_beside_a_forward },
         { "/colo-buffer/merge/guest", test_guest_writes_during_merge },
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },
         { "/colo-buffer/merge/flush", test_flush_lifts_the_speed_limit },

@@ -101,11 +101,63 @@ static void test_nobody_overtakes_a_waiting_writer(void)
     aio_context_free(ctx);
 }
 
+typedef struct Settler {
+    RangeLock *lock;
+    bool settled;
+} Settler;
+
+static void coroutine_fn settler_entry(void *opaque)
+{
+    Settler *s = opaque;
+
+    range_lock_co_settle(s->lock);
+    s->settled = true;
+}
+
+static void test_settling_holds_nobody_up(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    RangeLock lock;
+    Holder r, w, late, elsewhere;
+    Settler settler = { .lock = &lock };
+
+    range_lock_init(&lock);
+    start(ctx, &lock, &r, 0, 10, false);
+    start(ctx, &lock, &w, 5, 10, true);
+    coroutine_start(settler_entry, &settler);
+    start(ctx, &lock, &elsewhere, 20, 10, true);
+    start(ctx, &lock, &late, 0, 5, false);
+    g_assert_true(elsewhere.locked && late.locked);
+    release(ctx, &r);
+    /* Who waited then is waited for, too. */
+    g_assert_true(w.locked);
+    g_assert_false(settler.settled);
+    release(ctx, &w);
+    g_assert_true(settler.settled);
+    release(ctx, &late);
+    release(ctx, &elsewhere);
+    aio_context_free(ctx);
+}
+
+static void test_nothing_to_settle(void)
+{
+    RangeLock lock;
+    Settler settler = { .lock = &lock };
+    AioContext *ctx = aio_context_new(NULL, NULL);
+
+    range_lock_init(&lock);
+    coroutine_start(settler_entry, &settler);
+    g_assert_true(settler.settled);
+    aio_context_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/range-lock/share", test_readers_share);
     g_test_add_func("/range-lock/order",
                     test_nobody_overtakes_a_waiting_writer);
+    g_test_add_func("/range-lock/settle", test_settling_holds_nobody_up);
+    g_test_add_func("/range-lock/settle-nothing", test_nothing_to_settle);
     return g_test_run();
 }

@@ -215,18 +215,15 @@ void colo_buffer_begin_merge(BlockDriverState *bs)
 
 /*
  * What was being put into the layers when the failover came is there, or has
- * failed: own writes on their way to the spill file, and before-images.
+ * failed: own writes on their way to the spill file, and before-images.  The
+ * guest does not wait for forwards that the disk is slow to take.
  */
 static void coroutine_fn settle(ColoBuffer *s)
 {
-    RangeLockHold hold;
-
     while (s->own_writes) {
         co_queue_wait(&s->own_idle);
     }
-    range_lock_co_lock(&s->disk_lock, &hold, 0, MAX(s->bs->total_bytes, 1),
-                       true);
-    range_lock_unlock(&s->disk_lock, &hold);
+    range_lock_co_settle(&s->disk_lock);
 }
 
 int coroutine_fn colo_buffer_merge(BlockDriverState *bs, int64_t speed)
