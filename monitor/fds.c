@@ -7,6 +7,8 @@
 #include "osdep.h"
 #include "monitor/monitor-int.h"
 
+#include "qapi/qapi-commands-misc.h"
+
 int monitor_get_fd(const char *name, GError **errp)
 {
     g_autofree char *key = NULL;
@@ -21,17 +23,28 @@ int monitor_get_fd(const char *name, GError **errp)
     return GPOINTER_TO_INT(value);
 }
 
-void monitor_add_fd(const char *name, int fd)
+void coroutine_fn qmp_getfd(const char *fdname, GError **errp)
 {
-    g_hash_table_replace(monitor_hub()->fds, g_strdup(name),
+    Monitor *mon = monitor_current();
+    int fd;
+
+    if (g_ascii_isdigit(fdname[0])) {
+        error_setg(errp, "Parameter 'fdname' expects a name not starting "
+                   "with a digit");
+        return;
+    }
+    fd = mon ? monitor_take_fd(mon) : -1;
+    if (fd < 0) {
+        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
+        return;
+    }
+    g_hash_table_replace(monitor_hub()->fds, g_strdup(fdname),
                          GINT_TO_POINTER(fd));
 }
 
-bool monitor_close_fd(const char *name, GError **errp)
+void coroutine_fn qmp_closefd(const char *fdname, GError **errp)
 {
-    if (!g_hash_table_remove(monitor_hub()->fds, name)) {
-        error_setg(errp, "File descriptor named '%s' not found", name);
-        return false;
+    if (!g_hash_table_remove(monitor_hub()->fds, fdname)) {
+        error_setg(errp, "File descriptor named '%s' not found", fdname);
     }
-    return true;
 }

@@ -1,5 +1,5 @@
 /*
- * The human monitor: info, run state, objects, the end
+ * The human monitor: info
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,14 +7,11 @@
 #include "osdep.h"
 #include "monitor/hmp.h"
 
-#include "block/keyval.h"
 #include "qapi/qapi-commands-block-core.h"
 #include "qapi/qapi-commands-control.h"
 #include "qapi/qapi-commands-job.h"
 #include "qapi/qapi-commands-misc.h"
 #include "qapi/qapi-commands-run-state.h"
-#include "qapi/qapi-visit-qom.h"
-#include "qom/object.h"
 #include "util/size.h"
 
 void coroutine_fn hmp_info_status(const char *args, GString *out)
@@ -234,49 +231,4 @@ void coroutine_fn hmp_info_blockstats(const char *args, GString *out)
             print_stats(item->value, out);
         }
     }
-}
-
-void coroutine_fn hmp_stop(const char *args, GString *out)
-{
-    GError *err = NULL;
-
-    qmp_stop(&err);
-    hmp_error(out, err);
-}
-
-void coroutine_fn hmp_cont(const char *args, GString *out)
-{
-    qmp_cont(NULL);
-}
-
-void coroutine_fn hmp_quit(const char *args, GString *out)
-{
-    qmp_quit(NULL);
-}
-
-void coroutine_fn hmp_object_add(const char *args, GString *out)
-{
-    GError *err = NULL;
-    json_t *tree = keyval_parse(args, "qom-type", NULL, &err);
-    g_autoptr(ObjectOptions) options = NULL;
-
-    options = tree ? qapi_ObjectOptions_from_keyval(tree, &err) : NULL;
-    if (options) {
-        object_add(options, &err);
-    }
-    json_decref(tree);
-    hmp_error(out, err);
-}
-
-void coroutine_fn hmp_object_del(const char *args, GString *out)
-{
-    g_autofree char *id = hmp_word(&args);
-    GError *err = NULL;
-
-    if (id) {
-        object_del(id, &err);
-    } else {
-        hmp_usage(out, "object_del", "id expected");
-    }
-    hmp_error(out, err);
 }

@@ -8,6 +8,7 @@
 #include "monitor/hmp.h"
 
 #include "monitor/monitor.h"
+#include "qapi/qapi-commands-misc.h"
 
 static void coroutine_fn hmp_info(const char *args, GString *out);
 
@@ -126,6 +127,27 @@ char *hmp_word(const char **p)
     return g_string_free(word, FALSE);
 }
 
+bool hmp_take_flags(const char *name, const char **args, const char *known,
+                    char *found, GString *out)
+{
+    while (**args == '-' && (*args)[1]) {
+        g_autofree char *word = hmp_word(args);
+
+        if (strlen(word) != 2 || !strchr(known, word[1])) {
+            g_autofree char *what = g_strdup_printf("unsupported option %s",
+                                                    word);
+
+            hmp_usage(out, name, what);
+            return false;
+        }
+        found[strchr(known, word[1]) - known] = word[1];
+        while (g_ascii_isspace(**args)) {
+            (*args)++;
+        }
+    }
+    return true;
+}
+
 static void print_help(const HmpCommand *cmd, const char *prefix,
                        GString *out)
 {
@@ -188,4 +210,11 @@ char *coroutine_fn hmp_run(const char *line)
         run(commands, ARRAY_SIZE(commands), "", stripped, out);
     }
     return g_string_free(out, FALSE);
+}
+
+char *coroutine_fn qmp_human_monitor_command(const char *command_line,
+                                             bool has_cpu_index,
+                                             int64_t cpu_index, GError **errp)
+{
+    return hmp_run(command_line);
 }

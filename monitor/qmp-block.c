@@ -1,5 +1,5 @@
 /*
- * QMP: commands on nodes, drives and exports
+ * QMP: commands on nodes and drives
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * QMP: objects and their properties
+ * QMP: objects, their properties, iothreads
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,6 +7,7 @@
 #include "osdep.h"
 #include "qapi/qapi-commands-qom.h"
 
+#include "qapi/qapi-commands-misc.h"
 #include "qom/object.h"
 
 void coroutine_fn qmp_object_add(ObjectOptions *options, GError **errp)
@@ -80,5 +81,28 @@ ObjectPropertyInfoList *coroutine_fn qmp_qom_list(const char *path,
         add_property("type", "string", &tail);
         object_type_foreach_option(obj->info->type, add_property, &tail);
     }
+    return list;
+}
+
+static void add_iothread(Object *obj, void *opaque)
+{
+    IOThreadInfoList **list = opaque;
+    IOThreadInfo *info;
+
+    if (obj->info->type != OBJECT_TYPE_IOTHREAD) {
+        return;
+    }
+    info = g_new0(IOThreadInfo, 1);
+    info->id = g_strdup(obj->id);
+    info->thread_id = getpid();
+    QAPI_LIST_PREPEND(*list, info);
+}
+
+/* An iothread object is a name only: everything runs in the one thread. */
+IOThreadInfoList *coroutine_fn qmp_query_iothreads(GError **errp)
+{
+    IOThreadInfoList *list = NULL;
+
+    object_foreach(add_iothread, &list);
     return list;
 }

@@ -46,9 +46,6 @@ void monitor_event_sink(int event, const char *name, json_t *data);
 
 /* Take the descriptor that getfd has named; -1 and an error if there is none. */
 int monitor_get_fd(const char *name, GError **errp);
-/* Keep @fd under @name, closing an older one; close it. */
-void monitor_add_fd(const char *name, int fd);
-bool monitor_close_fd(const char *name, GError **errp);
 
 /* The name given by -name: NULL for none. */
 void monitor_set_guest_name(const char *name);
