@@ -25,7 +25,7 @@ EXEMPT = {'COPYING', '.clang-format', '.gitignore'}
 
 
 def kind_of(path, text):
-    """'c', 'script', 'json', 'meson', 'text' or None for what is not ours"""
+    """'c', 'script', 'json', 'meson', 'text', 'other', None for what is not ours"""
     if path.name in EXEMPT or 'LICENSES' in path.parts:
         return None
     if path.suffix in ('.c', '.h', '.S'):
@@ -36,12 +36,12 @@ def kind_of(path, text):
         return 'meson'
     if path.suffix == '.json':
         return 'json'
-    return 'text'
+    return 'text' if path.suffix == '.md' else 'other'
 
 
 def check_head(kind, lines):
     head = '\n'.join(lines[:40])
-    if kind != 'text' and SPDX not in head:
+    if kind != 'other' and SPDX not in head:
         yield 1, f'has no line "{SPDX}"'
     if kind == 'c':
         ok = lines[:1] == ['/*'] and len(lines) > 2 and \
@@ -60,7 +60,7 @@ def check_lines(kind, lines):
             yield number, 'tab'
         if line != line.rstrip():
             yield number, 'white space at the end of the line'
-        if len(line) > LINE_MAX and kind != 'text':
+        if len(line) > LINE_MAX and kind not in ('text', 'other'):
             yield number, f'{len(line)} columns, at most {LINE_MAX}'
         if UNFINISHED.search(line):
             yield number, 'speaks of unfinished work'
@@ -145,6 +145,7 @@ def check_self():
         'long-function.c': head + 'void f(void)\n{\n' +
                            '    g();\n' * (FUNCTION_MAX + 1) + '}\n',
         'script': '#!/bin/sh\necho\n',
+        'page.md': '# Title\n',
     }
     complaints = [f'not noticed: {name}' for name, text in bad.items()
                   if not check_text(Path(name), text)]

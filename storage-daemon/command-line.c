@@ -35,7 +35,7 @@ static const OptionRow rows[] = {
       "add a drive" },
     { "nbd-server", OPT_NBD_SERVER, "addr.type=inet,addr.host=HOST,"
       "addr.port=PORT | addr.type=unix,addr.path=PATH[,tls-creds=ID]"
-      "[,tls-authz=ID][,max-connections=N]",
+      "[,tls-authz=ID][,max-connections=N][,handshake-max-seconds=N]",
       "start an NBD server" },
     { "guest-socket", OPT_GUEST_SOCKET, "unix:PATH",
       "serve drives other than if=none to a guest" },
