@@ -233,6 +233,11 @@ int coroutine_fn file_engine_co_fallocate(FileEngine *engine,
         .offset = offset,
         .bytes = bytes,
     };
+    int ret;
 
-    return (int)co_run(engine, file, &req);
+    /* Twice: while a thread is at it, others look at the same pages. */
+    file_handle_forget(file, offset, bytes);
+    ret = (int)co_run(engine, file, &req);
+    file_handle_forget(file, offset, bytes);
+    return ret;
 }

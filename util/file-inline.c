@@ -4,7 +4,8 @@
  * Handing a request to a thread or a ring costs more than a copy from or to
  * the page cache.  So:
  *
- * - tmpfs is memory: always inline, but for huge fallocate calls.
+ * - tmpfs is memory: always inline, but for huge fallocate calls, and
+ *   through a mapping where there is data.
  * - Buffered reads are tried with RWF_NOWAIT: what is cached comes at once.
  * - Buffered writes have no such flag that file systems would honour.  They
  *   mostly take microseconds, but wait when the kernel throttles writers.
@@ -22,6 +23,7 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 
+#include "file-map.h"
 #include "util/aio-int.h"
 
 /* Punching a hole into tmpfs frees page after page. */
@@ -46,6 +48,38 @@ void file_handle_init(FileHandle *file, int fd, bool allow_inline)
     file->tmpfs = allow_inline && fstatfs(fd, &fs) == 0 &&
                   fs.f_type == TMPFS_MAGIC;
     file->inline_io = allow_inline && (file->tmpfs || !file->direct);
+    if (file->tmpfs) {
+        file->map = file_map_new(fd);
+    }
+}
+
+void file_handle_destroy(FileHandle *file)
+{
+    g_clear_pointer(&file->map, file_map_free);
+}
+
+void file_handle_forget(FileHandle *file, int64_t offset, int64_t bytes)
+{
+    if (file->map) {
+        file_map_forget(file->map, offset, bytes);
+    }
+}
+
+static bool try_tmpfs(FileHandle *file, FileRequest *req, ssize_t *ret)
+{
+    bool transfer = req->op == FILE_OP_READ || req->op == FILE_OP_WRITE;
+
+    if (req->op == FILE_OP_FALLOCATE && req->bytes > TMPFS_FALLOCATE_MAX) {
+        return false;
+    }
+    if (transfer && file_map_transfer(file->map, req, ret)) {
+        return true;
+    }
+    *ret = file_request_run_sync(req);
+    if (transfer && *ret > 0) {
+        file_map_learn(file->map, req->offset, *ret);
+    }
+    return true;
 }
 
 static bool try_read(FileHandle *file, FileRequest *req, ssize_t *ret)
@@ -100,11 +134,7 @@ bool file_request_try_inline(FileHandle *file, FileRequest *req, ssize_t *ret)
         return false;
     }
     if (file->tmpfs) {
-        if (req->op == FILE_OP_FALLOCATE && req->bytes > TMPFS_FALLOCATE_MAX) {
-            return false;
-        }
-        *ret = file_request_run_sync(req);
-        return true;
+        return try_tmpfs(file, req, ret);
     }
     switch (req->op) {
     case FILE_OP_READ:

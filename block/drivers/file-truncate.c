@@ -149,6 +149,7 @@ bool coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset,
 
     ret = thread_pool_submit_co(file_truncate, &t);
     file_forget_data(s);
+    file_handle_forget(&s->file, offset, INT64_MAX - offset);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "%s", t.failed);
         return false;

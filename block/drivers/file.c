@@ -243,6 +243,7 @@ static bool coroutine_fn file_co_open_auto(FileOpen *o, bool *read_only,
 /* Requests go to what @o has opened from now on. */
 static void file_take_fd(FileState *s, const FileOpen *o, FileEngine *engine)
 {
+    file_handle_destroy(&s->file);
     file_handle_init(&s->file, o->fd, true);
     s->engine = engine;
     s->align = o->align;
@@ -306,6 +307,7 @@ static void coroutine_fn file_co_close(BlockDriverState *bs)
     FileState *s = bs->opaque;
 
     if (s->opened) {
+        file_handle_destroy(&s->file);
         file_co_close_fd(s->file.fd);
     }
     g_free(s->filename);

@@ -52,6 +52,7 @@ typedef struct FileHandle {
     bool inline_io;             /* inline where it cannot block for long */
 
     /* Private: see util/file-inline.c */
+    struct FileMap *map;        /* tmpfs: mapped, where it is data */
     bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     int64_t write_retry_ns;     /* no inline write before */
     int64_t write_backoff_ns;   /* how long to stay away the next time */
@@ -62,6 +63,15 @@ typedef struct FileHandle {
  * every request in the engine (tests).
  */
 void file_handle_init(FileHandle *file, int fd, bool allow_inline);
+
+/* Nothing is in flight.  Harmless on a zeroed one; the descriptor stays. */
+void file_handle_destroy(FileHandle *file);
+
+/*
+ * What was data between @offset and @offset + @bytes may be a hole now: to be
+ * called after truncating.  What goes through the engine needs no call.
+ */
+void file_handle_forget(FileHandle *file, int64_t offset, int64_t bytes);
 
 /* @flags: FILE_IO_* */
 #define FILE_IO_FUA 1u          /* write: stable when it returns */

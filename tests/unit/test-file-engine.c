@@ -62,6 +62,7 @@ static void fixture_close(Fixture *f)
 {
     g_autofree char *dir = g_path_get_dirname(f->path);
 
+    file_handle_destroy(&f->file);
     if (f->file.fd > 0) {
         close(f->file.fd);
     }

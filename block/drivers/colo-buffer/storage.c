@@ -46,6 +46,7 @@ void storage_close(Storage *st)
     g_array_free(st->free_spill, TRUE);
     st->free_spill = NULL;
     if (st->fd >= 0) {
+        file_handle_destroy(&st->handle);
         close(st->fd);
     }
 }
@@ -89,6 +90,7 @@ void storage_put(Storage *st, GPtrArray *memory, GArray *spill)
     if (st->fd >= 0 && st->spill_chunks == 0 && st->spill_end > 0) {
         /* Nothing is in it any more: give all of the space back. */
         if (ftruncate(st->fd, 0) == 0) {
+            file_handle_forget(&st->handle, 0, INT64_MAX);
             g_array_set_size(st->free_spill, 0);
             st->spill_end = 0;
         }
