@@ -240,11 +240,25 @@ static bool coroutine_fn file_co_open_auto(FileOpen *o, bool *read_only,
     return true;
 }
 
-/* Requests go to what @o has opened from now on. */
-static void file_take_fd(FileState *s, const FileOpen *o, FileEngine *engine)
+/*
+ * Requests go to what @o has opened from now on.
+ *
+ * Behind the page cache FUA is left to the core, which emulates it by a
+ * flush: a write that is stable at once would be told of the loss of earlier
+ * ones, which the kernel tells once only, and which flush_error has to keep.
+ */
+static void file_take_fd(BlockDriverState *bs, const FileOpen *o,
+                         FileEngine *engine)
 {
+    FileState *s = bs->opaque;
+    BdrvRequestFlags fua;
+
     file_handle_destroy(&s->file);
     file_handle_init(&s->file, o->fd, true);
+    fua = s->file.direct ? BDRV_REQ_FUA : 0;
+    bs->supported_write_flags = fua;
+    bs->supported_zero_flags = fua | BDRV_REQ_MAY_UNMAP |
+                               BDRV_REQ_NO_FALLBACK;
     s->engine = engine;
     s->align = o->align;
     s->zero_align = o->zero_align;
@@ -293,12 +307,8 @@ static bool coroutine_fn file_co_open(BlockDriverState *bs,
     if (!file_co_open_auto(&o, &bs->read_only, bs->auto_read_only, errp)) {
         return false;
     }
-    file_take_fd(s, &o, engine);
+    file_take_fd(bs, &o, engine);
     s->opened = true;
-
-    bs->supported_write_flags = BDRV_REQ_FUA;
-    bs->supported_zero_flags = BDRV_REQ_FUA | BDRV_REQ_MAY_UNMAP |
-                               BDRV_REQ_NO_FALLBACK;
     return file_check_type(bs, &o, errp);
 }
 
@@ -366,7 +376,7 @@ static void coroutine_fn file_co_reopen_commit(BDRVReopenState *state)
     }
     /* The locks are held at every moment, if need be twice. */
     file_lock_transfer(&s->lock, r->o.fd);
-    file_take_fd(s, &r->o, r->engine);
+    file_take_fd(state->bs, &r->o, r->engine);
     file_co_close_fd(old);
 }
 

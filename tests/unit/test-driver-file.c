@@ -11,10 +11,43 @@
 
 #include <glib/gstdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "block/drivers.h"
 #include "driver-helpers.h"
+
+/*
+ * These stand before the C library's: the next attempt to make something
+ * stable fails, as after a failed write-back.  The kernel tells of it once.
+ */
+static gint sync_fails;
+
+static bool take_sync_failure(void)
+{
+    return g_atomic_int_compare_and_exchange(&sync_fails, 1, 0);
+}
+
+int fdatasync(int fd)
+{
+    if (take_sync_failure()) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_fdatasync, fd);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int niov, off_t offset,
+                 int flags)
+{
+    ssize_t n = pwritev(fd, iov, niov, offset);
+
+    if ((flags & RWF_DSYNC) && take_sync_failure()) {
+        errno = EIO;
+        return -1;
+    }
+    return n;
+}
 
 typedef struct Fixture {
     AioContext *ctx;
@@ -162,6 +195,40 @@ static void test_status_tells_holes_from_data(Fixture *f, gconstpointer dir)
                   BDRV_BLOCK_ZERO);
     g_assert_cmpint(pnum, ==, 704 * KiB + 100);
     test_backend_free(f->ctx, blk);
+}
+
+/* Lost writes */
+
+static void check_loss_is_kept(Fixture *f, int type, BdrvRequestFlags flags)
+{
+    BlockBackend *blk;
+
+    set_length(f, 64 * KiB);
+    blk = open_file(f);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 4096, 0x5a), ==, 0);
+    g_atomic_int_set(&sync_fails, 1);
+    g_assert_cmpint(test_simple(f->ctx, blk, type, 8192, 4096, flags), ==,
+                    -EIO);
+    g_assert_cmpint(sync_fails, ==, 0);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_FLUSH, 0, 0, 0), ==, -EIO);
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_WRITE, 0, 512,
+                                BDRV_REQ_FUA), ==, -EIO);
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_failed_flush_is_for_good(Fixture *f, gconstpointer dir)
+{
+    check_loss_is_kept(f, TEST_FLUSH, 0);
+}
+
+static void test_failed_fua_write_is_for_good(Fixture *f, gconstpointer dir)
+{
+    check_loss_is_kept(f, TEST_WRITE, BDRV_REQ_FUA);
+}
+
+static void test_failed_fua_zeroes_are_for_good(Fixture *f, gconstpointer dir)
+{
+    check_loss_is_kept(f, TEST_ZEROES, BDRV_REQ_FUA);
 }
 
 /* Length */
@@ -583,6 +650,9 @@ int main(int argc, char **argv)
           "/dev/shm" },
         { "memory/discard", test_discard_frees_space, "/dev/shm" },
         { "memory/status", test_status_tells_holes_from_data, "/dev/shm" },
+        { "loss/flush", test_failed_flush_is_for_good, NULL },
+        { "loss/fua-write", test_failed_fua_write_is_for_good, NULL },
+        { "loss/fua-zeroes", test_failed_fua_zeroes_are_for_good, NULL },
         { "resize/good", test_resize, NULL },
         { "resize/refused", test_refused_resize, NULL },
         { "open/missing", test_missing_file, NULL },
