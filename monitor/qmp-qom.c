@@ -8,7 +8,7 @@
 #include "qapi/qapi-commands-qom.h"
 
 #include "qapi/qapi-commands-misc.h"
-#include "qom/object.h"
+#include "qom/iothread.h"
 
 void coroutine_fn qmp_object_add(ObjectOptions *options, GError **errp)
 {
@@ -87,18 +87,24 @@ ObjectPropertyInfoList *coroutine_fn qmp_qom_list(const char *path,
 static void add_iothread(Object *obj, void *opaque)
 {
     IOThreadInfoList **list = opaque;
+    IOThread *iothread;
     IOThreadInfo *info;
 
     if (obj->info->type != OBJECT_TYPE_IOTHREAD) {
         return;
     }
+    iothread = container_of(obj, IOThread, obj);
     info = g_new0(IOThreadInfo, 1);
     info->id = g_strdup(obj->id);
     info->thread_id = getpid();
+    info->poll_max_ns = iothread->poll_max_ns;
+    info->poll_grow = iothread->poll_grow;
+    info->poll_shrink = iothread->poll_shrink;
+    info->aio_max_batch = iothread->aio_max_batch;
     QAPI_LIST_PREPEND(*list, info);
 }
 
-/* An iothread object is a name only: everything runs in the one thread. */
+/* They have no threads of their own: everything runs in the one. */
 IOThreadInfoList *coroutine_fn qmp_query_iothreads(GError **errp)
 {
     IOThreadInfoList *list = NULL;

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #define IOTHREAD_POLL_MAX_NS_DEFAULT 32768
+#define IOTHREAD_POOL_MAX_DEFAULT 64
 
 typedef struct IOThreadProperty {
     const char *name;
@@ -24,6 +25,8 @@ static const IOThreadProperty iothread_properties[] = {
     { "poll-grow",      offsetof(IOThread, poll_grow) },
     { "poll-shrink",    offsetof(IOThread, poll_shrink) },
     { "aio-max-batch",  offsetof(IOThread, aio_max_batch) },
+    { "thread-pool-min", offsetof(IOThread, thread_pool_min) },
+    { "thread-pool-max", offsetof(IOThread, thread_pool_max) },
 };
 
 static int64_t *iothread_property(Object *obj, const char *name, GError **errp)
@@ -37,11 +40,21 @@ static int64_t *iothread_property(Object *obj, const char *name, GError **errp)
     return NULL;
 }
 
-static bool iothread_check(const char *name, int64_t value, GError **errp)
+/* Whether @t, all of it, is one that QEMU would take. */
+static bool iothread_check(IOThread *t, GError **errp)
 {
-    if (value < 0) {
-        error_setg(errp, "%s value must be in range [0, %" PRId64 "]", name,
-                   INT64_MAX);
+    for (size_t i = 0; i < ARRAY_SIZE(iothread_properties); i++) {
+        const char *name = iothread_properties[i].name;
+
+        if (*iothread_property(&t->obj, name, NULL) < 0) {
+            error_setg(errp, "%s value must be in range [0, %" PRId64 "]",
+                       name, INT64_MAX);
+            return false;
+        }
+    }
+    if (t->thread_pool_min > t->thread_pool_max || t->thread_pool_max == 0 ||
+        t->thread_pool_max > INT_MAX) {
+        error_setg(errp, "bad thread-pool-min/thread-pool-max values");
         return false;
     }
     return true;
@@ -58,6 +71,7 @@ static bool iothread_set(Object *obj, const char *property, json_t *value,
                          GError **errp)
 {
     int64_t *field = iothread_property(obj, property, errp);
+    int64_t old;
 
     if (!field) {
         return false;
@@ -67,10 +81,12 @@ static bool iothread_set(Object *obj, const char *property, json_t *value,
                    property);
         return false;
     }
-    if (!iothread_check(property, json_integer_value(value), errp)) {
+    old = *field;
+    *field = json_integer_value(value);
+    if (!iothread_check(container_of(obj, IOThread, obj), errp)) {
+        *field = old;
         return false;
     }
-    *field = json_integer_value(value);
     return true;
 }
 
@@ -85,10 +101,10 @@ static bool iothread_init(Object *obj, const ObjectOptions *options,
     t->poll_grow = props->poll_grow;
     t->poll_shrink = props->poll_shrink;
     t->aio_max_batch = props->aio_max_batch;
-    return iothread_check("poll-max-ns", t->poll_max_ns, errp) &&
-           iothread_check("poll-grow", t->poll_grow, errp) &&
-           iothread_check("poll-shrink", t->poll_shrink, errp) &&
-           iothread_check("aio-max-batch", t->aio_max_batch, errp);
+    t->thread_pool_min = props->thread_pool_min;
+    t->thread_pool_max = props->has_thread_pool_max
+        ? props->thread_pool_max : IOTHREAD_POOL_MAX_DEFAULT;
+    return iothread_check(t, errp);
 }
 
 const ObjectTypeInfo iothread_type = {

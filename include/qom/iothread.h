@@ -16,6 +16,8 @@ typedef struct IOThread {
     int64_t poll_grow;
     int64_t poll_shrink;
     int64_t aio_max_batch;
+    int64_t thread_pool_min;
+    int64_t thread_pool_max;
 } IOThread;
 
 extern const ObjectTypeInfo iothread_type;

@@ -120,6 +120,15 @@ static void test_properties_are_the_options(Fixture *f, gconstpointer data)
     assert_error(err, "Device '/objects/b' not found");
 }
 
+static void assert_integer(Object *obj, const char *property, int64_t expected)
+{
+    json_t *value = object_property_get(obj, property, NULL);
+
+    g_assert_true(json_is_integer(value));
+    g_assert_cmpint(json_integer_value(value), ==, expected);
+    json_decref(value);
+}
+
 static void test_iothread_properties(Fixture *f, gconstpointer data)
 {
     GError *err = NULL;
@@ -130,14 +139,39 @@ static void test_iothread_properties(Fixture *f, gconstpointer data)
     obj = object_lookup("t");
     g_assert_true(object_property_set(obj, "poll-max-ns", value, &err));
     json_decref(value);
-    value = object_property_get(obj, "poll-max-ns", &err);
-    g_assert_cmpint(json_integer_value(value), ==, 5);
-    json_decref(value);
+    assert_integer(obj, "poll-max-ns", 5);
     value = json_integer(-1);
     g_assert_false(object_property_set(obj, "poll-max-ns", value, &err));
-    g_assert_nonnull(err);
-    g_clear_error(&err);
+    assert_error(err, "poll-max-ns value must be in range "
+                 "[0, 9223372036854775807]");
     json_decref(value);
+    assert_integer(obj, "poll-max-ns", 5);
+}
+
+static void test_iothread_pool(Fixture *f, gconstpointer data)
+{
+    GError *err = NULL;
+    Object *obj;
+    json_t *value = json_integer(65);
+
+    must_object_add("{'qom-type': 'iothread', 'id': 't'}");
+    obj = object_lookup("t");
+    assert_integer(obj, "thread-pool-min", 0);
+    assert_integer(obj, "thread-pool-max", 64);
+    g_assert_false(object_property_set(obj, "thread-pool-min", value, &err));
+    assert_error(err, "bad thread-pool-min/thread-pool-max values");
+    assert_integer(obj, "thread-pool-min", 0);
+    g_assert_true(object_property_set(obj, "thread-pool-max", value, &err));
+    g_assert_true(object_property_set(obj, "thread-pool-min", value, &err));
+    json_decref(value);
+
+    must_object_add("{'qom-type': 'iothread', 'id': 'u', "
+                    "'thread-pool-min': 2, 'thread-pool-max': 3}");
+    assert_integer(object_lookup("u"), "thread-pool-min", 2);
+    assert_integer(object_lookup("u"), "thread-pool-max", 3);
+    assert_object_add_fails("bad thread-pool-min/thread-pool-max values",
+                            "{'qom-type': 'iothread', 'id': 'v', "
+                            "'thread-pool-max': 0}");
 }
 
 /* Secrets */
@@ -334,6 +368,7 @@ int main(int argc, char **argv)
         { "/object/del/in-use", test_del_in_use },
         { "/object/properties", test_properties_are_the_options },
         { "/object/iothread", test_iothread_properties },
+        { "/object/iothread-pool", test_iothread_pool },
         { "/secret/raw", test_secret_raw },
         { "/secret/base64", test_secret_base64 },
         { "/secret/file", test_secret_file },
