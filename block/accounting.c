@@ -30,18 +30,21 @@ void block_acct_done(BlockAcctStats *stats, BlockAcctType type, int64_t bytes,
     stats->last_access_ns = now_ns;
     if (ret < 0) {
         stats->failed_ops[type]++;
-        return;
+    } else {
+        stats->nr_bytes[type] += bytes;
+        stats->nr_ops[type]++;
     }
-    stats->nr_bytes[type] += bytes;
-    stats->nr_ops[type]++;
+    /* A failed one took time, too: QEMU's account-failed=on. */
     stats->total_time_ns[type] += now_ns - start_ns;
     if (G_UNLIKELY(stats->histogram[type].nbins)) {
         histogram_account(&stats->histogram[type], now_ns - start_ns);
     }
 }
 
-void block_acct_invalid(BlockAcctStats *stats, BlockAcctType type)
+void block_acct_invalid(BlockAcctStats *stats, BlockAcctType type,
+                        int64_t now_ns)
 {
+    stats->last_access_ns = now_ns;
     stats->invalid_ops[type]++;
 }
 

@@ -28,7 +28,7 @@ static int coroutine_fn begin(BlkRequest *req, BlockBackend *blk,
     }
     if (G_UNLIKELY(bdrv_check_range(offset, bytes) < 0 ||
                    offset + bytes > blk->root->bs->total_bytes)) {
-        block_acct_invalid(&blk->stats, type);
+        block_acct_invalid(&blk->stats, type, aio_clock_get_ns(blk->ctx));
         blk_leave(blk);
         return -EIO;
     }

@@ -358,7 +358,8 @@ static bool account_invalid(BlockBackend *blk, const IoArgs *args,
                             BlockAcctType type)
 {
     if (io_has(args, 'i')) {
-        block_acct_invalid(blk_stats(blk), type);
+        block_acct_invalid(blk_stats(blk), type,
+                           aio_clock_get_ns(blk_get_aio_context(blk)));
     }
     return io_has(args, 'i');
 }

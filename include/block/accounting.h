@@ -32,11 +32,15 @@ typedef struct BlockAcctStats {
     BlockLatencyHistogram histogram[BLOCK_ACCT_MAX];
 } BlockAcctStats;
 
-/* A request has ended with @ret; @start_ns and @now_ns by one clock. */
+/*
+ * A request has ended with @ret; @start_ns and @now_ns by one clock.  Times
+ * are those of failed ones, too.
+ */
 void block_acct_done(BlockAcctStats *stats, BlockAcctType type, int64_t bytes,
                      int64_t start_ns, int64_t now_ns, int ret);
 /* A request was refused before it reached the device. */
-void block_acct_invalid(BlockAcctStats *stats, BlockAcctType type);
+void block_acct_invalid(BlockAcctStats *stats, BlockAcctType type,
+                        int64_t now_ns);
 
 /* @boundaries: @n ascending values in ns, all different; else false. */
 bool block_latency_histogram_set(BlockAcctStats *stats, BlockAcctType type,

@@ -179,6 +179,26 @@ static void test_statistics(Fixture *f, gconstpointer data)
     g_assert_cmpuint(stats->failed_ops[BLOCK_ACCT_WRITE], ==, 1);
 }
 
+/* As account_failed and account_invalid of query-blockstats promise. */
+static void test_failed_requests_take_time(Fixture *f, gconstpointer data)
+{
+    static const uint64_t bounds[] = { 10 };
+    BlockAcctStats *stats = blk_stats(f->blk);
+
+    block_latency_histogram_set(stats, BLOCK_ACCT_WRITE, bounds, 1);
+    block_acct_done(stats, BLOCK_ACCT_WRITE, 512, 100, 105, 0);
+    block_acct_done(stats, BLOCK_ACCT_WRITE, 512, 200, 220, -EIO);
+    g_assert_cmpuint(stats->total_time_ns[BLOCK_ACCT_WRITE], ==, 25);
+    g_assert_cmpuint(stats->histogram[BLOCK_ACCT_WRITE].bins[0], ==, 1);
+    g_assert_cmpuint(stats->histogram[BLOCK_ACCT_WRITE].bins[1], ==, 1);
+    g_assert_cmpuint(stats->nr_ops[BLOCK_ACCT_WRITE], ==, 1);
+    g_assert_cmpuint(stats->nr_bytes[BLOCK_ACCT_WRITE], ==, 512);
+
+    block_acct_invalid(stats, BLOCK_ACCT_WRITE, 300);
+    g_assert_cmpint(stats->last_access_ns, ==, 300);
+    g_assert_cmpuint(stats->total_time_ns[BLOCK_ACCT_WRITE], ==, 25);
+}
+
 static void test_histogram_bins(Fixture *f, gconstpointer data)
 {
     static const uint64_t bounds[] = { 10, 20, 30 };
@@ -281,6 +301,7 @@ int main(int argc, char **argv)
         { "/backend/drain/waits", test_drain_waits_for_what_is_in_flight },
         { "/backend/drain/gate", test_drain_does_not_wait_for_the_gate },
         { "/backend/statistics", test_statistics },
+        { "/backend/statistics-failed", test_failed_requests_take_time },
         { "/backend/histogram", test_histogram_bins },
         { "/backend/no-medium", test_no_node_is_no_medium },
         { "/backend/leaving", test_looking_at_a_leaving_backend },
