@@ -221,6 +221,13 @@ static bool block_export_id_is_wellformed(const BlockExportOptions *options)
     return bdrv_name_is_wellformed(id);
 }
 
+static bool is_iothread(const char *id)
+{
+    Object *obj = object_lookup(id);
+
+    return obj && obj->info->type == OBJECT_TYPE_IOTHREAD;
+}
+
 static bool block_export_check_options(const BlockExportOptions *options,
                                        GError **errp)
 {
@@ -239,7 +246,7 @@ static bool block_export_check_options(const BlockExportOptions *options,
                    BlockExportType_str(options->type));
         return false;
     }
-    if (options->iothread && !object_lookup(options->iothread)) {
+    if (options->iothread && !is_iothread(options->iothread)) {
         error_setg(errp, "iothread \"%s\" not found", options->iothread);
         return false;
     }
