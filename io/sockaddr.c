@@ -62,6 +62,36 @@ char *sockaddr_peer_name(int fd)
     return sockaddr_to_string(&sa, len);
 }
 
+static bool is_loopback4(struct in_addr addr)
+{
+    return ntohl(addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static bool is_loopback6(const struct in6_addr *addr)
+{
+    struct in_addr v4;
+
+    if (!IN6_IS_ADDR_V4MAPPED(addr)) {
+        return IN6_IS_ADDR_LOOPBACK(addr);
+    }
+    memcpy(&v4, &addr->s6_addr[12], sizeof(v4));
+    return is_loopback4(v4);
+}
+
+bool sockaddr_is_network(const struct sockaddr_storage *sa)
+{
+    switch (sa->ss_family) {
+    case AF_UNIX:
+        return false;
+    case AF_INET:
+        return !is_loopback4(((const struct sockaddr_in *)sa)->sin_addr);
+    case AF_INET6:
+        return !is_loopback6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+    default:
+        return true;
+    }
+}
+
 bool sockaddr_fd_is_unix(int fd)
 {
     int domain = 0;

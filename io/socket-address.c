@@ -10,8 +10,6 @@
 #include "osdep.h"
 #include "io/socket.h"
 
-#include <arpa/inet.h>
-
 #include "io/socket-int.h"
 
 /* Take the text up to an unescaped ','; ",," stands for a comma. */
@@ -258,26 +256,4 @@ SocketAddress *socket_address_flatten(const SocketAddressLegacy *legacy)
         g_assert_not_reached();
     }
     return addr;
-}
-
-bool socket_address_is_network(const SocketAddress *addr)
-{
-    const char *host;
-    struct in_addr v4;
-    struct in6_addr v6;
-
-    if (addr->type == SOCKET_ADDRESS_TYPE_VSOCK) {
-        return true;
-    }
-    if (addr->type != SOCKET_ADDRESS_TYPE_INET) {
-        return false;
-    }
-    host = addr->u.inet.host;
-    if (inet_pton(AF_INET, host, &v4) == 1) {
-        return (ntohl(v4.s_addr) >> 24) != 127;
-    }
-    if (inet_pton(AF_INET6, host, &v6) == 1) {
-        return !IN6_IS_ADDR_LOOPBACK(&v6);
-    }
-    return strcmp(host, "localhost") != 0;
 }

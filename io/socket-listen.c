@@ -10,6 +10,7 @@
 #include <netdb.h>
 #include <sys/un.h>
 
+#include "io/sockaddr.h"
 #include "io/socket-bind.h"
 
 /* Connections per turn of the loop and socket, so that others get theirs. */
@@ -242,6 +243,20 @@ SocketAddress *io_listener_address(IOListener *listener)
         }
     }
     return addr ?: QAPI_CLONE(SocketAddress, listener->addr);
+}
+
+bool io_listener_is_network(IOListener *listener)
+{
+    for (guint i = 0; i < listener->bound->len; i++) {
+        struct sockaddr_storage sa = { 0 };
+        socklen_t len = sizeof(sa);
+
+        if (getsockname(listener->sockets[i].fd, (struct sockaddr *)&sa,
+                        &len) < 0 || sockaddr_is_network(&sa)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void io_listener_free(IOListener *listener)

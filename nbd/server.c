@@ -291,6 +291,11 @@ SocketAddress *nbd_server_address(NBDServer *server)
     return server->listener ? io_listener_address(server->listener) : NULL;
 }
 
+bool nbd_server_is_network(NBDServer *server)
+{
+    return server->listener && io_listener_is_network(server->listener);
+}
+
 unsigned nbd_server_connections(const NBDServer *server)
 {
     return server->n_connections;

@@ -79,29 +79,54 @@ bool coroutine_fn nbd_server_co_start(const NbdServerOptions *options,
         return false;
     }
     g_clear_pointer(&s->address, g_free);
-    if (!options->tls_creds && socket_address_is_network(options->addr)) {
+    if (!options->tls_creds && nbd_server_is_network(s->server)) {
         g_autoptr(SocketAddress) addr = nbd_server_address(s->server);
 
-        s->address = socket_address_to_string(addr ? addr : options->addr);
+        s->address = socket_address_to_string(addr);
     }
     return true;
+}
+
+/*
+ * A guest may write to its disks, and this server has no TLS: nothing of it
+ * leaves the host.  A descriptor shows what it is once it is taken.
+ */
+static NBDServer *coroutine_fn guest_server_co_new(const SocketAddress *addr,
+                                                   GError **errp)
+{
+    NBDServerConfig config = {
+        .addr = addr,
+        .handshake_ns = NBD_HANDSHAKE_DEFAULT_SECONDS *
+                        NANOSECONDS_PER_SECOND,
+    };
+    g_autoptr(SocketAddress) bound = NULL;
+    NBDServer *server = NULL;
+
+    if (addr->type == SOCKET_ADDRESS_TYPE_UNIX ||
+        addr->type == SOCKET_ADDRESS_TYPE_FD) {
+        server = nbd_server_co_new(&config, errp);
+        if (!server) {
+            return NULL;
+        }
+        bound = nbd_server_address(server);
+    }
+    if (!bound || bound->type != SOCKET_ADDRESS_TYPE_UNIX) {
+        error_setg(errp, "guests are served on a unix socket only");
+        g_clear_pointer(&server, nbd_server_co_free);
+    }
+    return server;
 }
 
 bool coroutine_fn nbd_guest_server_co_start(const SocketAddress *addr,
                                             GError **errp)
 {
     NBDServers *s = nbd_servers();
-    NBDServerConfig config = {
-        .addr = addr,
-        .handshake_ns = NBD_HANDSHAKE_DEFAULT_SECONDS *
-                        NANOSECONDS_PER_SECOND,
-    };
 
     if (s->guest) {
         error_setg(errp, "The server for guests is already running");
         return false;
     }
-    s->guest = nbd_server_co_new(&config, errp);
+    s->guest = guest_server_co_new(addr, errp);
     return s->guest != NULL;
 }
 
@@ -167,7 +192,6 @@ void coroutine_fn nbd_servers_co_shutdown(void)
     if (s->guest) {
         nbd_server_co_close(&s->guest);
     }
-    block_export_co_close_all(BLOCK_EXPORT_TYPE__MAX);
 }
 
 /* The older commands */

@@ -23,7 +23,7 @@ bool coroutine_fn nbd_server_co_start(const NbdServerOptions *options,
  */
 bool coroutine_fn nbd_server_co_stop(GError **errp);
 
-/* --guest-socket */
+/* --guest-socket; "guests are served on a unix socket only" */
 bool coroutine_fn nbd_guest_server_co_start(const SocketAddress *addr,
                                             GError **errp);
 
@@ -43,8 +43,8 @@ const char *nbd_server_open_address(const NBDServer *server);
 NBDServer *block_export_nbd_server(BlockExport *exp);
 
 /*
- * The end of the daemon: stop both servers and remove all exports.  Do not
- * hold the graph mutex.
+ * The end of the daemon: stop both servers, which takes their exports with
+ * them.  Do not hold the graph mutex.
  */
 void coroutine_fn nbd_servers_co_shutdown(void);
 

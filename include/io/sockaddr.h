@@ -18,6 +18,9 @@ char *sockaddr_to_string(const struct sockaddr_storage *sa, socklen_t len);
  */
 char *sockaddr_peer_name(int fd);
 
+/* Whether other hosts can reach what listens at @sa. */
+bool sockaddr_is_network(const struct sockaddr_storage *sa);
+
 bool sockaddr_fd_is_unix(int fd);
 
 #endif

@@ -54,6 +54,9 @@ void io_listener_pause(IOListener *listener, bool pause);
 /* The address it really listens on (the port chosen for port 0). */
 SocketAddress *io_listener_address(IOListener *listener);
 
+/* Whether other hosts can reach it, at any of its addresses. */
+bool io_listener_is_network(IOListener *listener);
+
 /* Close, and remove the unix socket's file if it is still ours. */
 void io_listener_free(IOListener *listener);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IOListener, io_listener_free)
@@ -77,8 +80,5 @@ SocketAddress *socket_address_flatten(const SocketAddressLegacy *legacy);
  */
 typedef int SocketFdLookup(const char *name, GError **errp);
 void socket_set_fd_lookup(SocketFdLookup *lookup);
-
-/* Whether @addr can be reached from other hosts. */
-bool socket_address_is_network(const SocketAddress *addr);
 
 #endif

@@ -102,6 +102,8 @@ NBDServer *coroutine_fn nbd_server_co_new(const NBDServerConfig *config,
                                           GError **errp);
 /* The address it listens on; NULL without one.  Free it. */
 SocketAddress *nbd_server_address(NBDServer *server);
+/* Whether other hosts can reach it. */
+bool nbd_server_is_network(NBDServer *server);
 unsigned nbd_server_connections(const NBDServer *server);
 uint32_t nbd_server_max_connections(const NBDServer *server);
 
