@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 JOBS = str(os.cpu_count() or 2)
 LONG_FUZZ_SECONDS = 60          # for each target
 LONG_SEEDS = 5
+LONG_SIM_SEEDS = 100            # instead of a dozen
 
 # Name -> (directory, meson options, environment of meson)
 BUILDS = {
@@ -33,6 +34,10 @@ BUILDS = {
                '-Db_lundef=false', '-Doptimization=1'], {'CC': 'clang'}),
 }
 
+# Tests that ask for iotests.seed(), and for GLib's random numbers
+IOTESTS_RANDOM = re.compile(r'\biotests\.seed\(\)')
+UNIT_RANDOM = re.compile(r'\bg_test_rand_')
+
 TAP_CASE = re.compile(r'^(not )?ok\b\s*\d*\s*-?\s*([^#]*)(?:#\s*(.*))?$')
 
 SANITIZERS = {
@@ -40,6 +45,23 @@ SANITIZERS = {
                     'detect_stack_use_after_return=0',
     'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1',
 }
+
+
+def glib_seed(number):
+    """What --seed= of a GLib test wants; 1 is what meson passes"""
+    return f'R02S{number:032x}'
+
+
+def using(paths, pattern):
+    """The files of @paths whose text has @pattern"""
+    return [path for path in sorted(paths)
+            if pattern.search(path.read_text(encoding='utf-8'))]
+
+
+def iotests_scripts():
+    return [path for path in sorted((ROOT / 'tests/iotests').iterdir())
+            if path.is_file() and not path.suffix and path.name != 'run'
+            and os.access(path, os.X_OK)]
 
 
 class Report:
@@ -99,6 +121,7 @@ class Checks:
     def __init__(self, args):
         self.args = args
         self.report = Report()
+        self.configured = {}
         self.built = {}
 
     def run(self, command, timeout, **env):
@@ -114,6 +137,20 @@ class Checks:
             return False, output + f'\nno end within {timeout} s\n'
         return done.returncode == 0, done.stdout.decode(errors='replace')
 
+    def configure(self, kind):
+        """Configure once; returns the directory or None"""
+        if kind not in self.configured:
+            name, options, env = BUILDS[kind]
+            directory = ROOT / name
+            ok, output = True, ''
+            if not (directory / 'build.ninja').exists():
+                ok, output = self.run(
+                    ['meson', 'setup', str(directory), *options], 300, **env)
+            if not ok:
+                self.report.add_failure(f'configure {kind}', output)
+            self.configured[kind] = directory if ok else None
+        return self.configured[kind]
+
     def build(self, kind):
         """Configure and compile once; returns the directory or None"""
         if kind not in self.built:
@@ -121,24 +158,22 @@ class Checks:
         return self.built[kind]
 
     def build_now(self, kind):
-        name, options, env = BUILDS[kind]
-        directory = ROOT / name
-        ok, output = True, ''
-        if not (directory / 'build.ninja').exists():
-            ok, output = self.run(
-                ['meson', 'setup', str(directory), *options], 300, **env)
-        if ok:
-            ok, output = self.run(
-                ['ninja', '-C', str(directory), '-j', JOBS], 900)
+        directory = self.configure(kind)
+        if not directory:
+            return None
+        ok, output = self.run(['ninja', '-C', str(directory), '-j', JOBS], 900)
         if not ok:
             self.report.add_failure(f'build {kind}', output)
             return None
         if 'warning: ' in output:
             self.report.add_failure(f'build {kind}: warnings', output)
-        self.report.add_pass(f'build {kind}')
+        else:
+            self.report.add_pass(f'build {kind}')
         return directory
 
-    def meson_tests(self, kind, suites, names=()):
+    def meson_tests(self, kind, suites=(), names=(), args='', title='',
+                    **env):
+        """Run tests of meson; @args: more arguments for each of them"""
         directory = self.build(kind)
         if not directory:
             return
@@ -148,16 +183,18 @@ class Checks:
                    '-t', '4', '--num-processes', JOBS]
         for suite in suites:
             command += ['--suite', suite]
-        _, output = self.run(command + list(names), 900)
+        if args:
+            command += [f'--test-args={args}']
+        _, output = self.run(command + list(names), 900, **env)
         if not log.exists():
             self.report.add_failure(f'{kind}: meson test', output)
             return
         for line in log.read_text(encoding='utf-8').splitlines():
-            self.meson_test(kind, json.loads(line))
+            self.meson_test(kind + title, json.loads(line))
 
-    def meson_test(self, kind, test):
+    def meson_test(self, title, test):
         """Count what meson's log says of one program"""
-        name = f'{kind}: {test["name"]}'
+        name = f'{title}: {test["name"]}'
         output, log = test.get('stdout') or '', test.get('stderr') or ''
         ok = test['result'] in ('OK', 'SKIP', 'EXPECTEDFAIL')
         if ok and not any(map(TAP_CASE.match, output.splitlines())):
@@ -165,24 +202,20 @@ class Checks:
         else:
             self.report.add_tap(name, output, ok, log)
 
-    def iotests(self, kind, names=(), seed=None):
+    def iotests(self, kind, names=(), title='', **env):
         directory = self.build(kind)
         if not directory:
             return
         command = ['tests/iotests/run', '--build', str(directory), '--tap',
                    '-j', JOBS, *names]
-        env = {'IOTESTS_SEED': str(seed)} if seed is not None else {}
         ok, output = self.run(command, 1200 if self.args.long else 540, **env)
-        title = f'{kind}: iotests' + (f' seed {seed}' if seed else '')
-        self.report.add_tap(title, output, ok)
+        self.report.add_tap(f'{kind}: iotests{title}', output, ok)
 
     # The steps, in the order in which they run
 
     def step_static(self):
-        """style and layering of the sources"""
-        for script in 'check-style.py', 'check-layering.py':
-            ok, output = self.run([f'scripts/{script}'], 60)
-            self.report.add_tap(script, output, ok)
+        """style and layering of the sources, options in the manual"""
+        self.meson_tests('plain', ['static'])
 
     def step_unit(self):
         """unit tests, plain build"""
@@ -213,15 +246,29 @@ class Checks:
                     ok, output = self.run(
                         ['valgrind', '-q', '--error-exitcode=9',
                          '--leak-check=full', '--errors-for-leak-kinds=definite',
-                         str(program), '--tap'], 900,
+                         str(program), '--tap', f'--seed={glib_seed(1)}'],
+                        900,
                         G_SLICE='always-malloc')
                     self.report.add_tap(f'valgrind: {program.name}', output,
                                         ok)
 
+    def step_model(self):
+        """the pair of daemons beside its model, for minutes (--long)"""
+        self.iotests('plain', ['replication-model'], ' long', IOTESTS_LONG='1')
+
     def step_seeds(self):
-        """the random tests with more seeds (--long)"""
+        """all random tests with more seeds (--long)"""
+        scripts = [path.name for path in
+                   using(iotests_scripts(), IOTESTS_RANDOM)]
+        units = [path.stem.removeprefix('test-') for path in
+                 using((ROOT / 'tests/unit').glob('test-*.c'), UNIT_RANDOM)]
+        self.meson_tests('asan', ['sim'], ['sim-pair'],
+                         COLO_TEST_SEEDS=str(LONG_SIM_SEEDS))
         for seed in range(2, 2 + LONG_SEEDS):
-            self.iotests('asan', ['random-model'], seed)
+            title = f' seed {seed}'
+            self.meson_tests('asan', ['unit'], units,
+                             f'--seed={glib_seed(seed)}', title)
+            self.iotests('asan', scripts, title, IOTESTS_SEED=str(seed))
 
     def step_fuzz(self):
         """minutes of fuzzing (--long)"""
@@ -247,31 +294,39 @@ class Checks:
 
 
 STEPS = ['static', 'unit', 'iotests', 'unit_asan', 'iotests_asan', 'clang']
-LONG_STEPS = ['valgrind', 'seeds', 'fuzz']
+LONG_STEPS = ['valgrind', 'model', 'seeds', 'fuzz']
 
 
-def named_tests():
-    """Names of single tests -> how to run them"""
-    tests = {}
-    for path in sorted((ROOT / 'tests/unit').glob('test-*.c')):
-        tests[path.stem] = ('unit', path.stem.removeprefix('test-'))
-    for path in sorted((ROOT / 'tests/iotests').iterdir()):
-        if path.is_file() and not path.suffix and path.name != 'run' and \
-                os.access(path, os.X_OK):
-            tests[path.name] = ('iotests', path.name)
+def named_tests(checks):
+    """Names of single tests -> how to run them
+
+    A script and a unit test may have one name, so unit tests are called as
+    their programs are.
+    """
+    tests = {path.name: ('iotests', path.name) for path in iotests_scripts()}
+    directory = checks.configure('plain')
+    known = json.loads((directory / 'meson-info/intro-tests.json').read_text(
+        encoding='utf-8')) if directory else []
+    for test in known:
+        name = test['name']
+        if (ROOT / f'tests/unit/test-{name}.c').exists():
+            tests[f'test-{name}'] = ('meson', name)
+        elif name not in tests and name != 'iotests':
+            tests[name] = ('meson', name)
     return tests
 
 
 def run_named(checks, names):
-    tests = named_tests()
     for name in names:
         step = name.replace('-', '_')
         if step in STEPS + LONG_STEPS:
             getattr(checks, 'step_' + step)()
-        elif name in tests and tests[name][0] == 'unit':
-            checks.meson_tests('plain', ['unit'], [tests[name][1]])
-        elif name in tests:
-            checks.iotests('plain', [name])
+            continue
+        kind, test = named_tests(checks).get(name, (None, name))
+        if kind == 'meson':
+            checks.meson_tests('plain', names=[test])
+        elif kind == 'iotests':
+            checks.iotests('plain', [test])
         else:
             checks.report.add_failure(f'{name}: no such step or test')
 
@@ -285,15 +340,15 @@ def main():
     parser.add_argument('names', nargs='*', metavar='NAME',
                         help='only these steps or tests')
     args = parser.parse_args()
+    checks = Checks(args)
     if args.list:
         for step in STEPS + LONG_STEPS:
             doc = getattr(Checks, 'step_' + step).__doc__
             print(f'{step.replace("_", "-"):16}{doc}')
-        print('\n'.join(named_tests()))
+        print('\n'.join(named_tests(checks)))
         return 0
 
     start = time.monotonic()
-    checks = Checks(args)
     if args.names:
         run_named(checks, args.names)
     else:
