@@ -1,10 +1,13 @@
 /*
  * Deadlines of a primary: no answer within the timeout means no peer
  *
- * Forwards are listed in order of arrival, so only the first one has to be
- * watched.  While there are none a probe finds out about a peer that died.
+ * A peer that owes answers is silent from its last answer on; how long one
+ * answer takes is no matter while others come, up to PATIENCE timeouts.  A
+ * forward that waits for its turn is nothing that the peer knows of.  While
+ * there are none a probe finds out about a peer that died.
+ *
  * The timer is moved as little as possible: when it fires too early it looks
- * at the list and is armed again.
+ * at the forwards and is armed again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,6 +17,12 @@
 
 /* How long after the last traffic the peer is asked for a sign of life. */
 #define PROBE_INTERVAL_NS NANOSECONDS_PER_SECOND
+
+/* In timeouts: how long one answer may take of a peer that gives others. */
+#define PATIENCE 4
+
+/* No answer is owed: asked_ns of a forward that waits for its turn. */
+#define NOT_ASKED INT64_MAX
 
 /* Let the timer fire at @when, if it would not fire before. */
 static void watch_until(Primary *p, int64_t when)
@@ -38,25 +47,50 @@ static void coroutine_fn probe(Replication *r)
     bdrv_dec_in_flight(r->bs);
 }
 
+/* When the peer has to be given up if it goes on as it does. */
+static int64_t end_of_patience(const Primary *p, int64_t now)
+{
+    int64_t asked = NOT_ASKED;
+    const Forward *f;
+
+    TAILQ_FOREACH(f, &p->in_flight, link) {
+        asked = MIN(asked, f->asked_ns);
+    }
+    if (asked == NOT_ASKED) {
+        return now + p->timeout_ns;
+    }
+    return MIN(MAX(asked, p->heard_ns) + p->timeout_ns,
+               asked + PATIENCE * p->timeout_ns);
+}
+
+static void coroutine_fn look_at_forwards(Replication *r, int64_t now)
+{
+    Primary *p = &r->primary;
+    int64_t end = end_of_patience(p, now);
+
+    if (now < end) {
+        aio_timer_mod(&p->timer, end);
+        return;
+    }
+    /* What this does not end is tried again. */
+    aio_timer_mod(&p->timer, now + p->timeout_ns);
+    primary_give_up(r, -ETIMEDOUT, "waiting for the peer");
+}
+
 static void coroutine_fn look(Replication *r)
 {
     Primary *p = &r->primary;
     int64_t now = aio_clock_get_ns(r->bs->ctx);
-    Forward *oldest = TAILQ_FIRST(&p->in_flight);
 
-    if (oldest) {
-        if (now < oldest->since_ns + p->timeout_ns) {
-            aio_timer_mod(&p->timer, oldest->since_ns + p->timeout_ns);
-        } else {
-            primary_give_up(r, -ETIMEDOUT, "waiting for the peer");
-        }
+    if (!TAILQ_EMPTY(&p->in_flight)) {
+        look_at_forwards(r, now);
         return;
     }
     if (!p->forwarding) {
         return;
     }
-    if (now < p->last_traffic_ns + PROBE_INTERVAL_NS) {
-        aio_timer_mod(&p->timer, p->last_traffic_ns + PROBE_INTERVAL_NS);
+    if (now < p->heard_ns + PROBE_INTERVAL_NS) {
+        aio_timer_mod(&p->timer, p->heard_ns + PROBE_INTERVAL_NS);
         return;
     }
     window_trim(&p->window);
@@ -82,14 +116,21 @@ static void timer_cb(void *opaque)
 
 void deadline_add(Replication *r, Forward *f)
 {
-    Primary *p = &r->primary;
-    bool first = TAILQ_EMPTY(&p->in_flight);
+    f->asked_ns = NOT_ASKED;
+    TAILQ_INSERT_TAIL(&r->primary.in_flight, f, link);
+}
 
-    f->since_ns = aio_clock_get_ns(r->bs->ctx);
-    TAILQ_INSERT_TAIL(&p->in_flight, f, link);
-    if (first) {
-        watch_until(p, f->since_ns + p->timeout_ns);
-    }
+void deadline_asked(Replication *r, Forward *f)
+{
+    Primary *p = &r->primary;
+
+    f->asked_ns = aio_clock_get_ns(r->bs->ctx);
+    watch_until(p, f->asked_ns + p->timeout_ns);
+}
+
+void deadline_answered(Replication *r, Forward *f)
+{
+    r->primary.heard_ns = f->asked_ns = aio_clock_get_ns(r->bs->ctx);
 }
 
 void deadline_remove(Replication *r, Forward *f)
@@ -97,7 +138,6 @@ void deadline_remove(Replication *r, Forward *f)
     Primary *p = &r->primary;
 
     TAILQ_REMOVE(&p->in_flight, f, link);
-    p->last_traffic_ns = MAX(p->last_traffic_ns, f->since_ns);
     if (!TAILQ_EMPTY(&p->in_flight)) {
         return;
     }
@@ -105,7 +145,7 @@ void deadline_remove(Replication *r, Forward *f)
     if (!p->forwarding) {
         aio_timer_del(&p->timer);
     } else {
-        watch_until(p, p->last_traffic_ns + PROBE_INTERVAL_NS);
+        watch_until(p, p->heard_ns + PROBE_INTERVAL_NS);
     }
 }
 
@@ -113,10 +153,8 @@ void deadline_start(Replication *r)
 {
     Primary *p = &r->primary;
 
-    p->last_traffic_ns = aio_clock_get_ns(r->bs->ctx);
-    if (p->timeout_ns) {
-        aio_timer_mod(&p->timer, p->last_traffic_ns + PROBE_INTERVAL_NS);
-    }
+    p->heard_ns = aio_clock_get_ns(r->bs->ctx);
+    watch_until(p, p->heard_ns + PROBE_INTERVAL_NS);
 }
 
 void deadline_stop(Replication *r)

@@ -15,6 +15,9 @@
 
 #include "block/graph-int.h"
 
+/* Of a peer that has no limit of its own. */
+#define ZEROES_PIECE (32 * MiB)
+
 static const char *const what_failed[] = {
     [FORWARD_WRITE] = "forwarding a write",
     [FORWARD_ZEROES] = "forwarding a write of zeroes",
@@ -75,6 +78,7 @@ static void coroutine_fn give_up_entry(void *opaque)
     stop_forwarding(r);
     if (g->what || !TAILQ_EMPTY(&r->primary.in_flight)) {
         bdrv_cancel_in_flight(r->bs->file->bs);
+        bdrv_let_pass(r->bs->file->bs);
     }
 }
 
@@ -100,7 +104,29 @@ void primary_sibling_failed(Replication *r, int64_t offset, int64_t bytes,
 
 /* Forwards */
 
-static int coroutine_fn perform(Replication *r, const Forward *f)
+/*
+ * Zeroes take no memory and may be as long as the disk: in pieces of what a
+ * peer takes at once, each of which it has the timeout for.
+ */
+static int coroutine_fn perform_zeroes(Replication *r, Forward *f)
+{
+    BdrvChild *peer = r->bs->file;
+    int64_t max = peer->bs->bl.max_pwrite_zeroes ?: ZEROES_PIECE;
+    int64_t offset = f->offset;
+    int64_t end = f->offset + f->bytes;
+    int ret = 0;
+
+    while (offset < end && ret >= 0) {
+        int64_t next = MIN(end, ROUND_DOWN(offset, max) + max);
+
+        ret = bdrv_co_pwrite_zeroes(peer, offset, next - offset, f->flags);
+        deadline_answered(r, f);
+        offset = next;
+    }
+    return ret;
+}
+
+static int coroutine_fn perform(Replication *r, Forward *f)
 {
     BdrvChild *peer = r->bs->file;
 
@@ -108,7 +134,7 @@ static int coroutine_fn perform(Replication *r, const Forward *f)
     case FORWARD_WRITE:
         return bdrv_co_pwritev(peer, f->offset, f->bytes, f->qiov, f->flags);
     case FORWARD_ZEROES:
-        return bdrv_co_pwrite_zeroes(peer, f->offset, f->bytes, f->flags);
+        return perform_zeroes(r, f);
     case FORWARD_FLUSH:
         return bdrv_co_flush(peer->bs);
     case FORWARD_PROBE:
@@ -141,7 +167,9 @@ void coroutine_fn primary_co_forward(Replication *r, Forward *f)
     }
     if (G_LIKELY(p->forwarding)) {
         sent = true;
+        deadline_asked(r, f);
         ret = perform(r, f);
+        deadline_answered(r, f);
     }
     if (ordered) {
         range_lock_unlock(&p->order, &hold);
@@ -287,8 +315,10 @@ void coroutine_fn primary_co_stop(Replication *r)
 void primary_failover(Replication *r)
 {
     replication_set_state(r, BLOCK_REPLICATION_STATE_DONE);
-    deadline_stop(r);
     primary_give_up(r, -ECANCELED, NULL);
+    if (TAILQ_EMPTY(&r->primary.in_flight)) {
+        deadline_stop(r);
+    }
     bdrv_pin_connection(r->bs->file->bs, false);
 }
 

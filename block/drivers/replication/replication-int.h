@@ -30,7 +30,7 @@ typedef struct Forward {
     BdrvRequestFlags flags;
     int64_t offset, bytes;
     IOVector *qiov;
-    int64_t since_ns;
+    int64_t asked_ns;           /* since when the peer owes an answer */
     TAILQ_ENTRY(Forward) link;
 } Forward;
 
@@ -68,14 +68,14 @@ typedef struct Primary {
 
     /* Overlapping forwards one after the other, in order of arrival. */
     RangeLock order;
-    TAILQ_HEAD(, Forward) in_flight;    /* the oldest one first */
+    TAILQ_HEAD(, Forward) in_flight;    /* in order of arrival */
     CoQueue idle;               /* waits for in_flight to be empty */
 
     int64_t forwarded_bytes, forwarded_requests;
     int64_t unforwarded_bytes;
 
-    AioTimer timer;             /* of the oldest forward, or the next probe */
-    int64_t last_traffic_ns;
+    AioTimer timer;             /* a peer gone silent, or the next probe */
+    int64_t heard_ns;           /* when the peer gave its last answer */
     Window window;
 } Primary;
 
@@ -182,6 +182,9 @@ void deadline_init(Replication *r);
 void deadline_start(Replication *r);
 void deadline_stop(Replication *r);
 void deadline_add(Replication *r, Forward *f);
+/* @f goes to the peer; the peer has answered it, or a piece of it. */
+void deadline_asked(Replication *r, Forward *f);
+void deadline_answered(Replication *r, Forward *f);
 void deadline_remove(Replication *r, Forward *f);
 
 /* secondary.c */
