@@ -183,11 +183,12 @@ static bool part_is_busy(const CutDisk *part)
 
 /* Cancelling */
 
-static void abort_prepared(ReplicationCut *cut)
+/* Undo what settle and prepare have done. */
+static void abort_all(ReplicationCut *cut)
 {
     guint i;
 
-    if (cut->step != CUT_PREPARE && cut->step != CUT_PREPARED) {
+    if (cut->step == CUT_IDLE || cut->step == CUT_ENDED) {
         return;
     }
     for (i = 0; i < cut->disks->len; i++) {
@@ -214,7 +215,7 @@ void replication_cut_cancel(ReplicationCut *cut, const char *why)
     cut->cancelled = true;
     cut->why = g_strdup(why);
     aio_timer_del(&cut->deadline);
-    abort_prepared(cut);
+    abort_all(cut);
     for (i = 0; i < cut->disks->len; i++) {
         /* Who starts or stops a disk needs it at rest to the end. */
         if (!cut->parts[i].disk->changing) {
@@ -380,7 +381,7 @@ bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
 void replication_cut_end(ReplicationCut *cut)
 {
     aio_timer_del(&cut->deadline);
-    abort_prepared(cut);
+    abort_all(cut);
     replication_cut_open(cut);
     /* A prepare that is left behind must not stay prepared. */
     cut->cancelled = true;

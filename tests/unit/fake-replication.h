@@ -37,6 +37,7 @@ struct Replication {
     bool fail[FAKE__MAX];
     unsigned held;              /* coroutines that wait */
     unsigned aborts;
+    bool settled;               /* neither do nor abort has come yet */
     int64_t speed;
     CoQueue queue;
 };
@@ -169,6 +170,7 @@ bool coroutine_fn replication_start(Replication *r, GError **errp)
 
 void coroutine_fn replication_settle(Replication *r)
 {
+    r->settled = r->state == BLOCK_REPLICATION_STATE_RUNNING;
     fake_step(r, FAKE_SETTLE, "settle");
 }
 
@@ -192,12 +194,14 @@ void replication_do_checkpoint(Replication *r)
     g_string_append_printf(fake_log, "do%d ", r->index);
     g_assert_cmpint(r->state, ==, BLOCK_REPLICATION_STATE_PREPARED);
     r->epoch++;
+    r->settled = false;
     fake_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
 }
 
 void replication_abort_checkpoint(Replication *r)
 {
     r->aborts++;
+    r->settled = false;
     if (r->state == BLOCK_REPLICATION_STATE_PREPARED) {
         g_string_append_printf(fake_log, "abort%d ", r->index);
         fake_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
@@ -206,8 +210,10 @@ void replication_abort_checkpoint(Replication *r)
 
 bool coroutine_fn replication_stop(Replication *r, GError **errp)
 {
-    bool ok = fake_step(r, FAKE_STOP, "stop");
+    bool ok;
 
+    replication_abort_checkpoint(r);
+    ok = fake_step(r, FAKE_STOP, "stop");
     if (ok) {
         g_assert_cmpint(r->state, ==, BLOCK_REPLICATION_STATE_RUNNING);
         fake_set_state(r, BLOCK_REPLICATION_STATE_NONE);
@@ -219,7 +225,7 @@ void replication_failover(Replication *r)
 {
     g_string_append_printf(fake_log, "failover%d ", r->index);
     g_assert_cmpint(r->state, !=, BLOCK_REPLICATION_STATE_PREPARED);
-    r->aborts++;
+    replication_abort_checkpoint(r);
     fake_set_state(r, r->disk ? BLOCK_REPLICATION_STATE_FAILOVER
                               : BLOCK_REPLICATION_STATE_DONE);
 }

@@ -46,6 +46,7 @@ typedef struct Fixture {
     ReplicationMode mode;
     BlockBackend *guest[FAKE_MAX_DISKS];
     BlockBackend *peer[FAKE_MAX_DISKS];         /* of a secondary */
+    const char *node;           /* what commands are about; NULL: all */
     GString *events;
 } Fixture;
 
@@ -156,13 +157,14 @@ static inline void coroutine_fn command_entry(void *opaque)
 
     switch (c->type) {
     case START:
-        c->ok = replication_group_co_start(NULL, c->f->mode, false, &c->err);
+        c->ok = replication_group_co_start(c->f->node, c->f->mode, false,
+                                           &c->err);
         break;
     case CHECKPOINT:
-        c->ok = replication_group_co_checkpoint(NULL, &c->err);
+        c->ok = replication_group_co_checkpoint(c->f->node, &c->err);
         break;
     case STOP:
-        c->ok = replication_group_co_stop(NULL, &c->err);
+        c->ok = replication_group_co_stop(c->f->node, &c->err);
         break;
     case PREPARE:
         c->ok = replication_group_co_prepare(&c->err);
@@ -200,7 +202,7 @@ static inline void failover(Fixture *f)
 {
     g_autoptr(GError) err = NULL;
 
-    g_assert_true(replication_group_failover(NULL, &err));
+    g_assert_true(replication_group_failover(f->node, &err));
     g_assert_no_error(err);
 }
 
@@ -215,6 +217,13 @@ static inline void assert_states(Fixture *f, BlockReplicationState state)
 {
     for (int i = 0; i < f->n; i++) {
         g_assert_cmpint(fakes[i]->state, ==, state);
+    }
+}
+
+static inline void assert_nothing_settled(Fixture *f)
+{
+    for (int i = 0; i < f->n; i++) {
+        g_assert_false(fakes[i]->settled);
     }
 }
 

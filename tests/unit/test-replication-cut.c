@@ -113,6 +113,7 @@ static void test_deadline_of_requests(Fixture *f, gconstpointer data)
         assert_ended(&c, text);
         assert_states(f, S(RUNNING));
         assert_gates(f, false);
+        assert_nothing_settled(f);
         g_assert_cmpint(aio_next_deadline_ns(f->ctx), ==, -1);
         test_disk_release(bs);
         test_request_finish(f->ctx, &held);
@@ -158,6 +159,7 @@ static void test_deadline_of_prepare(Fixture *f, gconstpointer data)
         assert_ended(&c, text);
         assert_states(f, S(RUNNING));
         assert_gates(f, false);
+        assert_nothing_settled(f);
         run(f, CHECKPOINT, left);
         fake_release(fakes[i], FAKE_PREPARE);
         test_settle(f->ctx);
@@ -224,6 +226,32 @@ static void test_failover_during_drain(Fixture *f, gconstpointer data)
         test_request_start(f->ctx, &late);
         test_request_finish(f->ctx, &late);
         assert_failed_over(f);
+    }
+}
+
+/* A checkpoint of several ends, the others go on as before. */
+static void test_failover_of_one_during_checkpoint(Fixture *f,
+                                                   gconstpointer data)
+{
+    static const FakeStep steps[] = { FAKE_SETTLE, FAKE_PREPARE };
+
+    for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
+        Command c;
+
+        set_states(f, S(NONE));
+        f->node = NULL;
+        start(f);
+        fakes[0]->hold[steps[s]] = true;
+        begin(&c, f, CHECKPOINT);
+        f->node = bdrv_node_name(fakes[0]->bs);
+        failover(f);
+        fake_release(fakes[0], steps[s]);
+        test_settle(f->ctx);
+        assert_ended(&c, "A failover has begun");
+        assert_nothing_settled(f);
+        for (int i = 0; i < f->n; i++) {
+            g_assert_cmpint(fakes[i]->state, ==, i ? S(RUNNING) : S(DONE));
+        }
     }
 }
 
@@ -327,6 +355,7 @@ int main(int argc, char **argv)
         { "deadline-prepare", test_deadline_of_prepare },
         { "failover-in-checkpoint", test_failover_during_checkpoint },
         { "failover-in-drain", test_failover_during_drain },
+        { "failover-of-one", test_failover_of_one_during_checkpoint },
         { "failover-when-prepared", test_failover_when_prepared },
         { "failover-in-start", test_failover_during_start },
         { "failover-in-stop", test_failover_during_stop },
