@@ -37,11 +37,7 @@ static bool coroutine_fn co_prepare(const char *node, GError **errp)
     g_autoptr(GPtrArray) disks = NULL;
     ReplicationCut *cut;
 
-    if (!all) {
-        return false;
-    }
-    if (replication_group()->cut) {
-        error_setg(errp, "A checkpoint is already under way");
+    if (!all || !replication_check_no_cut(errp)) {
         return false;
     }
     disks = replication_choose(all, REPLICATION_COMMAND_CHECKPOINT, errp);

@@ -58,6 +58,15 @@ struct ReplicationCut {
 
 static void deadline_expired(void *opaque);
 
+bool replication_check_no_cut(GError **errp)
+{
+    if (replication_group()->cut) {
+        error_setg(errp, "A checkpoint is already under way");
+        return false;
+    }
+    return true;
+}
+
 ReplicationCut *replication_cut_new(GPtrArray *disks)
 {
     ReplicationGroup *group = replication_group();

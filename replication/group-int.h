@@ -94,6 +94,8 @@ GPtrArray *replication_choose(GPtrArray *disks, ReplicationCommand command,
  * on the deadline or when the cut is cancelled; the caller then ends the cut.
  */
 
+/* There is one at a time, which may be prepared and wait for what follows. */
+bool replication_check_no_cut(GError **errp);
 ReplicationCut *replication_cut_new(GPtrArray *disks);
 bool coroutine_fn replication_cut_co_rest(ReplicationCut *cut, GError **errp);
 bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,

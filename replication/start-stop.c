@@ -179,6 +179,9 @@ bool coroutine_fn replication_group_co_start(const char *node,
     if (!disks->len) {
         return true;
     }
+    if (!replication_check_no_cut(errp)) {
+        return false;
+    }
     cut = replication_cut_new(disks);
     ok = save_states(disks, old, errp) && start_disks(&cut, errp);
     replication_cut_end(cut);

@@ -258,6 +258,24 @@ static void test_two_steps(Fixture *f, gconstpointer data)
     replication_group_abort();
 }
 
+/* A disk that the cut is not about cannot be started meanwhile either. */
+static void test_start_while_others_are_prepared(Fixture *f,
+                                                 gconstpointer data)
+{
+    if (f->n == 1 || f->mode == REPLICATION_MODE_SECONDARY) {
+        return;
+    }
+    start(f);
+    fakes[0]->state = S(NONE);
+    run(f, PREPARE, NULL);
+    f->node = bdrv_node_name(fakes[0]->bs);
+    run(f, START, "A checkpoint is already under way");
+    g_assert_cmpint(fakes[0]->state, ==, S(NONE));
+    replication_group_abort();
+    run(f, START, NULL);
+    assert_states(f, S(RUNNING));
+}
+
 /* The merge */
 
 static void test_merge_is_a_job(Fixture *f, gconstpointer data)
@@ -381,6 +399,7 @@ int main(int argc, char **argv)
         { "steps-in-order", test_steps_in_order },
         { "prepare-side-by-side", test_disks_prepare_side_by_side },
         { "two-steps", test_two_steps },
+        { "start-while-prepared", test_start_while_others_are_prepared },
         { "merge-job", test_merge_is_a_job },
         { "merge-again", test_failed_merge_is_tried_again },
         { "one-by-name", test_one_disk_by_name },
