@@ -256,10 +256,6 @@ BdrvChild *coroutine_fn bdrv_co_open_child(BlockDriverState *parent,
     BlockDriverState *bs;
     BdrvChild *child;
 
-    if (!ref) {
-        error_setg(errp, "A block device must be specified for \"%s\"", name);
-        return NULL;
-    }
     if (ref->type == QTYPE_QSTRING) {
         bs = bdrv_lookup(ref->u.reference, errp);
         if (bs) {

@@ -341,9 +341,8 @@ const BlockDriver *bdrv_find_driver(const char *name);
 
 /*
  * Open (inline definition) or look up (node name or drive id) @ref and attach
- * it to @parent as @name.  NULL and an error on failure.  @ref NULL: an
- * error "A block device must be specified for ...".  Sets parent->file or
- * parent->backing when the name says so.
+ * it to @parent as @name.  NULL and an error on failure.  Sets parent->file
+ * or parent->backing when the name says so.
  */
 BdrvChild *coroutine_fn bdrv_co_open_child(BlockDriverState *parent,
                                            const BlockdevRef *ref,
