@@ -1,8 +1,9 @@
 /*
  * What is on record of a disk: found, checked, kept up to date
  *
- * A secondary's disk is the one below its layers; a primary's is the first
- * of its siblings that stores data in a file.
+ * A secondary's disk is the one below its layers; a primary's is the first of
+ * its siblings that stores data in a file, be it below the layers of a
+ * secondary that was promoted.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,49 +12,65 @@
 #include "group-int.h"
 
 #include "block/driver.h"
-#include "block/graph.h"
+#include "block/graph-int.h"
 
 /* Where */
 
-static BlockDriverState *sibling_of(BlockDriverState *bs)
+/* The image of the first child of @parent that has one. */
+static char *first_image(BlockDriverState *parent)
 {
-    BdrvChild *edge, *child;
+    char *image = NULL;
+    BdrvChild *child;
+
+    LIST_FOREACH(child, &parent->children, next) {  /* the last one first */
+        char *found = child->bs->forward_only ? NULL :
+                      state_file_image(child->bs, replication_group()->cwd);
+
+        if (found) {
+            g_free(image);
+            image = found;
+        }
+    }
+    return image;
+}
+
+static char *sibling_image(BlockDriverState *bs)
+{
+    BdrvChild *edge;
 
     LIST_FOREACH(edge, &bs->parents, next_parent) {
-        /* Backends have no children: only nodes are looked at. */
-        if (edge->role) {
-            BlockDriverState *parent = edge->opaque;
+        BlockDriverState *parent = bdrv_child_parent_node(edge);
+        char *image = parent ? first_image(parent) : NULL;
 
-            LIST_FOREACH(child, &parent->children, next) {
-                if (!child->bs->forward_only) {
-                    return child->bs;
-                }
-            }
+        if (image) {
+            return image;
         }
     }
     return NULL;
 }
 
-static BlockDriverState *local_disk(ReplicatedDisk *disk)
-{
-    return replicated_disk_is_secondary(disk)
-        ? replication_disk(disk->r) : sibling_of(replication_bs(disk->r));
-}
-
 static char *disk_image(ReplicatedDisk *disk)
 {
-    BlockDriverState *bs = local_disk(disk);
+    BlockDriverState *bs = replication_disk(disk->r);
 
+    if (!replicated_disk_is_secondary(disk)) {
+        return sibling_image(replication_bs(disk->r));
+    }
     return bs ? state_file_image(bs, replication_group()->cwd) : NULL;
+}
+
+static const char *path_option(BlockDriverState *bs)
+{
+    const BlockdevOptions *options = bs->options;
+
+    return options && options->driver == BLOCKDEV_DRIVER_REPLICATION
+        ? options->u.replication.state_file : NULL;
 }
 
 /* The option of @bs, a replication node, or what @image gives. */
 static char *choose_path(BlockDriverState *bs, const char *image)
 {
-    const BlockdevOptions *options = bs->options;
-    const char *option =
-        options && options->driver == BLOCKDEV_DRIVER_REPLICATION
-        ? options->u.replication.state_file : NULL;
+    const char *option = path_option(bs);
 
     if (!option) {
         return image ? state_file_default_path(image) : NULL;
@@ -62,70 +79,53 @@ static char *choose_path(BlockDriverState *bs, const char *image)
            : g_canonicalize_filename(option, replication_group()->cwd);
 }
 
-/* Whether what was written about @id is about @image as it is now. */
-static bool is_about(const ReplicationStateFile *state, const char *image)
-{
-    ReplicationImageId id = { 0 };
-
-    if (image) {
-        state_file_identify(image, &id);
-    }
-    return id.inode == state->image->inode && id.birth == state->image->birth;
-}
-
-/* Read what is on record of @image; NULL if nothing is. */
-static bool coroutine_fn read_record(const char *path, const char *image,
-                                     ReplicationStateFile **state,
-                                     GError **errp)
-{
-    if (!state_file_co_read(path, state, errp)) {
-        return false;
-    }
-    if (*state && !is_about(*state, image)) {
-        warn_report("state file '%s' is about another image than '%s', it is "
-                    "not used", path, image ? image : "none");
-        g_clear_pointer(state, qapi_free_ReplicationStateFile);
-    }
-    return true;
-}
-
 /* A disk of the group */
 
-bool coroutine_fn replicated_disk_co_load_state(ReplicatedDisk *disk,
-                                                GError **errp)
+static void set_record(ReplicatedDisk *disk, const char *path)
 {
-    g_autofree char *image = disk_image(disk);
-    ReplicationStateFile *state = NULL;
+    StateRecord *old = disk->record;
 
-    g_free(disk->state_path);
-    disk->state_path = choose_path(replication_bs(disk->r), image);
-    g_clear_pointer(&disk->state, qapi_free_ReplicationStateFile);
-    if (disk->state_path &&
-        !read_record(disk->state_path, image, &state, errp)) {
-        return false;
+    disk->record = path ? state_record_get(path) : NULL;
+    state_record_unref(old);
+}
+
+/* What is known of it, by whoever knows best. */
+static void learn(ReplicatedDisk *disk)
+{
+    const ReplicationStateFile *known = state_record_contents(disk->record);
+
+    if (!known) {
+        return;
     }
-    disk->state = state;
-    if (state) {
-        disk->generation = MAX(disk->generation, state->generation);
-    }
-    if (state && state->state != REPLICATION_DISK_STATE_CONSISTENT) {
+    disk->generation = MAX(disk->generation, known->generation);
+    if (known == disk->record->left &&
+        known->state != REPLICATION_DISK_STATE_CONSISTENT) {
         info_report("disk '%s' was left %s; that it is started now is taken "
                     "as the word that both sides are equal",
                     replicated_disk_name(disk),
-                    ReplicationDiskState_str(state->state));
+                    ReplicationDiskState_str(known->state));
     }
-    return true;
 }
 
-static ReplicationStateFile *new_record(void)
+bool coroutine_fn replicated_disk_co_find_record(ReplicatedDisk *disk,
+                                                 GError **errp)
 {
-    ReplicationStateFile *state = g_new0(ReplicationStateFile, 1);
-    char *pair = g_uuid_string_random();
+    g_autofree char *image = disk_image(disk);
+    g_autofree char *path = choose_path(replication_bs(disk->r), image);
 
-    state->version = 1;
-    state->pair = pair;
-    state->image = g_new0(ReplicationImageId, 1);
-    return state;
+    set_record(disk, path);
+    state_file_identify(image, &disk->image);
+    if (path) {
+        if (!state_record_co_load(disk->record, image, errp)) {
+            return false;
+        }
+        learn(disk);
+    } else if (!path_option(replication_bs(disk->r))) {
+        warn_report("nothing will be on record of disk '%s' if this daemon "
+                    "ends abruptly: it has no image that is a regular file, "
+                    "and no option state-file", replicated_disk_name(disk));
+    }
+    return true;
 }
 
 static int64_t epoch_of(ReplicatedDisk *disk)
@@ -136,66 +136,117 @@ static int64_t epoch_of(ReplicatedDisk *disk)
     return info->epoch;
 }
 
-bool coroutine_fn replicated_disk_co_save_state(ReplicatedDisk *disk,
-                                                ReplicationDiskState state,
-                                                GError **errp)
+static ReplicationStateFile *new_claim(ReplicatedDisk *disk)
 {
-    g_autofree char *image = disk_image(disk);
-    ReplicationStateFile *record;
+    const ReplicationStateFile *known = state_record_contents(disk->record);
+    ReplicationStateFile *claim = g_new0(ReplicationStateFile, 1);
 
-    if (!disk->state_path) {
-        return true;
-    }
-    if (!disk->state) {
-        disk->state = new_record();
-    }
-    record = disk->state;
-    if (state == REPLICATION_DISK_STATE_REPLICATING) {
-        record->epoch = 0;
-    } else {
-        record->epoch = epoch_of(disk);
-    }
-    record->generation = disk->generation;
-    record->role = replication_mode(disk->r);
-    record->state = state;
-    if (image) {
-        state_file_identify(image, record->image);
-    }
-    return state_file_co_write(disk->state_path, record, errp);
+    claim->version = 1;
+    claim->role = replication_mode(disk->r);
+    claim->state = REPLICATION_DISK_STATE_REPLICATING;
+    claim->pair = known ? g_strdup(known->pair) : g_uuid_string_random();
+    claim->generation = disk->generation;
+    claim->image = g_memdup2(&disk->image, sizeof(disk->image));
+    return claim;
 }
 
-void coroutine_fn replicated_disk_co_note_state(ReplicatedDisk *disk,
-                                                ReplicationDiskState state)
+bool coroutine_fn replicated_disk_co_claim(ReplicatedDisk *disk,
+                                           GError **errp)
+{
+    disk->generation++;
+    if (!disk->record) {
+        return true;
+    }
+    g_assert(!disk->claim);
+    disk->claim = new_claim(disk);
+    return state_record_co_write(disk->record, errp);
+}
+
+/* Where a failure is only worth a warning. */
+static void coroutine_fn note(ReplicatedDisk *disk, ReplicationDiskState state)
 {
     g_autoptr(GError) err = NULL;
 
-    if (!replicated_disk_co_save_state(disk, state, &err)) {
+    if (!state_record_co_write(disk->record, &err)) {
         warn_report("disk '%s' is %s, but this cannot be noted: %s",
                     replicated_disk_name(disk),
                     ReplicationDiskState_str(state), err->message);
     }
 }
 
-bool replicated_disk_ended_well(const ReplicatedDisk *disk)
+void coroutine_fn replicated_disk_co_note_merging(ReplicatedDisk *disk)
+{
+    if (disk->claim) {
+        disk->claim->state = REPLICATION_DISK_STATE_MERGING;
+        disk->claim->epoch = epoch_of(disk);
+        note(disk, REPLICATION_DISK_STATE_MERGING);
+    }
+}
+
+/* An error of the secondary leaves the disk as no guest has ever seen it. */
+static bool ended_well(const ReplicatedDisk *disk)
 {
     return !replicated_disk_is_secondary(disk) ||
            replication_error(disk->r)->ret == 0;
 }
 
+/* What was claimed is what is left now. */
+static void leave(ReplicatedDisk *disk)
+{
+    qapi_free_ReplicationStateFile(disk->record->left);
+    disk->record->left = g_steal_pointer(&disk->claim);
+}
+
+void coroutine_fn replicated_disk_co_note_end(ReplicatedDisk *disk)
+{
+    if (!disk->claim) {
+        return;
+    }
+    if (ended_well(disk)) {
+        disk->claim->state = REPLICATION_DISK_STATE_CONSISTENT;
+    }
+    disk->claim->epoch = epoch_of(disk);
+    leave(disk);
+    note(disk, disk->record->left->state);
+}
+
+void coroutine_fn replicated_disk_co_withdraw(ReplicatedDisk *disk)
+{
+    if (!disk->claim) {
+        return;
+    }
+    if (disk->record->left) {
+        g_clear_pointer(&disk->claim, qapi_free_ReplicationStateFile);
+    } else {
+        disk->claim->state = REPLICATION_DISK_STATE_CONSISTENT;
+        leave(disk);
+    }
+    note(disk, disk->record->left->state);
+}
+
 /* Any disk below a node */
 
-typedef struct Record {
-    char *path;
+typedef struct Found {
+    StateRecord *record;
     char *image;
-} Record;
+} Found;
 
-static void record_free(void *opaque)
+static void found_free(void *opaque)
 {
-    Record *record = opaque;
+    Found *found = opaque;
 
-    g_free(record->path);
-    g_free(record->image);
-    g_free(record);
+    state_record_unref(found->record);
+    g_free(found->image);
+    g_free(found);
+}
+
+static void add_found(GPtrArray *array, const char *path, const char *image)
+{
+    Found *found = g_new0(Found, 1);
+
+    found->record = state_record_get(path);
+    found->image = g_strdup(image);
+    g_ptr_array_add(array, found);
 }
 
 /*
@@ -205,8 +256,9 @@ static void record_free(void *opaque)
 static void collect_records(BlockDriverState *bs, GPtrArray *records)
 {
     Replication *r = replication_find(bdrv_node_name(bs));
+    g_autofree char *image = NULL;
+    g_autofree char *path = NULL;
     BdrvChild *child;
-    Record *record;
 
     if (r && replication_mode(r) == REPLICATION_MODE_SECONDARY) {
         return;
@@ -214,18 +266,15 @@ static void collect_records(BlockDriverState *bs, GPtrArray *records)
     LIST_FOREACH(child, &bs->children, next) {
         collect_records(child->bs, records);
     }
-    if (r || LIST_EMPTY(&bs->children)) {
-        record = g_new0(Record, 1);
-        record->image = r ? disk_image(replicated_disk(r))
-                          : state_file_image(bs, replication_group()->cwd);
-        record->path = r ? choose_path(bs, record->image)
-                       : record->image ? state_file_default_path(record->image)
-                       : NULL;
-        if (record->path) {
-            g_ptr_array_add(records, record);
-        } else {
-            record_free(record);
-        }
+    if (r) {
+        image = disk_image(replicated_disk(r));
+        path = choose_path(bs, image);
+    } else if (LIST_EMPTY(&bs->children)) {
+        image = state_file_image(bs, replication_group()->cwd);
+        path = image ? state_file_default_path(image) : NULL;
+    }
+    if (path) {
+        add_found(records, path, image);
     }
 }
 
@@ -243,12 +292,12 @@ static const char *what_happened(const ReplicationStateFile *state)
 }
 
 /* Whether it is this process that the record speaks of. */
-static bool is_running_here(const char *path)
+static bool is_running_here(const StateRecord *record)
 {
     ReplicatedDisk *disk;
 
     TAILQ_FOREACH(disk, &replication_group()->disks, link) {
-        if (g_strcmp0(disk->state_path, path) == 0 &&
+        if (disk->record == record &&
             replicated_disk_state(disk) != BLOCK_REPLICATION_STATE_NONE) {
             return true;
         }
@@ -256,29 +305,44 @@ static bool is_running_here(const char *path)
     return false;
 }
 
+/* What was left of the image by a run that has not ended well, or NULL. */
+static bool coroutine_fn find_left(const Found *found,
+                                   ReplicationStateFile **left, GError **errp)
+{
+    *left = NULL;
+    if (is_running_here(found->record)) {
+        return true;
+    }
+    if (!state_record_co_load(found->record, found->image, errp)) {
+        return false;
+    }
+    if (found->record->left &&
+        found->record->left->state != REPLICATION_DISK_STATE_CONSISTENT) {
+        *left = found->record->left;
+    }
+    return true;
+}
+
 bool coroutine_fn replication_co_check_guest(BlockDriverState *bs,
                                              GError **errp)
 {
-    g_autoptr(GPtrArray) records =
-        g_ptr_array_new_with_free_func(record_free);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(found_free);
     guint i;
 
     collect_records(bs, records);
     for (i = 0; i < records->len; i++) {
-        Record *record = records->pdata[i];
-        g_autoptr(ReplicationStateFile) state = NULL;
+        Found *found = records->pdata[i];
+        ReplicationStateFile *left;
 
-        if (is_running_here(record->path)) {
-            continue;
-        }
-        if (!read_record(record->path, record->image, &state, errp)) {
+        if (!find_left(found, &left, errp)) {
             return false;
         }
-        if (state && state->state != REPLICATION_DISK_STATE_CONSISTENT) {
+        if (left) {
             error_setg(errp, "Disk '%s' is not served to a guest: %s "
                        "(state file '%s').  Resynchronize it, or, if its "
                        "contents are known to be good, export it with force",
-                       record->image, what_happened(state), record->path);
+                       found->image, what_happened(left),
+                       found->record->path);
             return false;
         }
     }
@@ -287,25 +351,22 @@ bool coroutine_fn replication_co_check_guest(BlockDriverState *bs,
 
 void coroutine_fn replication_co_accept_disks(BlockDriverState *bs)
 {
-    g_autoptr(GPtrArray) records =
-        g_ptr_array_new_with_free_func(record_free);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(found_free);
     guint i;
 
     collect_records(bs, records);
     for (i = 0; i < records->len; i++) {
-        Record *record = records->pdata[i];
-        g_autoptr(ReplicationStateFile) state = NULL;
+        Found *found = records->pdata[i];
         g_autoptr(GError) err = NULL;
+        ReplicationStateFile *left;
 
-        if (is_running_here(record->path) ||
-            !state_file_co_read(record->path, &state, &err) || !state ||
-            state->state == REPLICATION_DISK_STATE_CONSISTENT) {
+        if (!find_left(found, &left, &err) || !left) {
             continue;
         }
         info_report("disk '%s' was left %s and is taken as good by force",
-                    record->image, ReplicationDiskState_str(state->state));
-        state->state = REPLICATION_DISK_STATE_CONSISTENT;
-        if (!state_file_co_write(record->path, state, &err)) {
+                    found->image, ReplicationDiskState_str(left->state));
+        left->state = REPLICATION_DISK_STATE_CONSISTENT;
+        if (!state_record_co_write(found->record, &err)) {
             warn_report("%s", err->message);
         }
     }

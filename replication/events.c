@@ -74,6 +74,16 @@ bool replication_group_get_error(GError **errp)
     return true;
 }
 
+static void add_record(BlockReplicationInfo *info, const StateRecord *record)
+{
+    const ReplicationStateFile *contents =
+        record ? state_record_contents(record) : NULL;
+
+    info->state_file = record ? g_strdup(record->path) : NULL;
+    info->has_disk_state = contents != NULL;
+    info->disk_state = contents ? contents->state : 0;
+}
+
 BlockReplicationInfoList *replication_group_query(void)
 {
     BlockReplicationInfoList *list = NULL, **tail = &list;
@@ -86,9 +96,7 @@ BlockReplicationInfoList *replication_group_query(void)
         replication_get_info(r, info);
         info->has_last_pause = disk->has_pause;
         info->last_pause = disk->pause_us;
-        info->state_file = g_strdup(disk->state_path);
-        info->has_disk_state = disk->state != NULL;
-        info->disk_state = disk->state ? disk->state->state : 0;
+        add_record(info, disk->record);
         QAPI_LIST_APPEND(tail, info);
     }
     return list;

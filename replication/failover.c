@@ -23,10 +23,10 @@ static int coroutine_fn merge_run(BlockJob *job)
     ReplicatedDisk *disk = job->opaque;
     int ret;
 
-    replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_MERGING);
+    replicated_disk_co_note_merging(disk);
     ret = replication_merge(disk->r, job->speed);
     if (ret == 0) {
-        replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_CONSISTENT);
+        replicated_disk_co_note_end(disk);
     }
     return ret;
 }
@@ -99,7 +99,7 @@ static void coroutine_fn note_alone_entry(void *opaque)
     ReplicatedDisk *disk = opaque;
     BlockDriverState *bs = replication_bs(disk->r);
 
-    replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_CONSISTENT);
+    replicated_disk_co_note_end(disk);
     bdrv_co_unref(bs);
 }
 

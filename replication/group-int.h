@@ -12,9 +12,21 @@
 #include "block/replication.h"
 #include "replication/group.h"
 #include "util/aio.h"
+#include "util/co-lock.h"
 #include "util/queue.h"
 
 #include "state-file.h"
+
+/* A state file that somebody here has to do with. */
+typedef struct StateRecord {
+    /* Constant */
+    char *path;
+
+    unsigned refs;
+    CoMutex lock;               /* of the file */
+    ReplicationStateFile *left; /* by runs that have ended; NULL: nothing */
+    LIST_ENTRY(StateRecord) link;
+} StateRecord;
 
 /* A disk, from its first use by the group to the close of its node. */
 typedef struct ReplicatedDisk {
@@ -26,9 +38,10 @@ typedef struct ReplicatedDisk {
     const void *writer;
     const void *refused;
 
-    /* On disk; path NULL: nothing is */
-    char *state_path;
-    ReplicationStateFile *state;
+    /* On disk; NULL: nothing is */
+    StateRecord *record;
+    ReplicationStateFile *claim;        /* from before start to the end */
+    ReplicationImageId image;
     int64_t generation;         /* of the last start */
 
     bool changing;              /* it is being started or stopped */
@@ -42,6 +55,7 @@ typedef struct ReplicationCut ReplicationCut;
 typedef struct ReplicationGroup {
     char *cwd;                  /* when the daemon began */
     TAILQ_HEAD(, ReplicatedDisk) disks;
+    LIST_HEAD(, StateRecord) records;
     ReplicationCut *cut;        /* the one that is under way, or NULL */
 } ReplicationGroup;
 
@@ -132,20 +146,39 @@ extern const ReplicationObserver replication_observer_events;
 /* What the observer does when a node closes. */
 void coroutine_fn replicated_disk_close(Replication *r);
 
-/* disk-state.c: what the state file of a disk says */
+/* start-stop.c */
 
-/* Find the file, read what it says; false if it cannot be read. */
-bool coroutine_fn replicated_disk_co_load_state(ReplicatedDisk *disk,
-                                                GError **errp);
-/* Write it, with a new generation for REPLICATING. */
-bool coroutine_fn replicated_disk_co_save_state(ReplicatedDisk *disk,
-                                                ReplicationDiskState state,
-                                                GError **errp);
-/* The same, where a failure is only worth a warning. */
-void coroutine_fn replicated_disk_co_note_state(ReplicatedDisk *disk,
-                                                ReplicationDiskState state);
-/* Whether its end has left the disk good: no error of the secondary. */
-bool replicated_disk_ended_well(const ReplicatedDisk *disk);
+/* Stop one that is running, and say so on record. */
+bool coroutine_fn replicated_disk_co_stop(ReplicatedDisk *disk,
+                                          GError **errp);
+
+/* state-record.c: a state file and those who have a say in it */
+
+/* The one for @path; state_record_unref, of NULL too. */
+StateRecord *state_record_get(const char *path);
+void state_record_unref(StateRecord *record);
+/* What is to be in the file, or NULL for no file. */
+const ReplicationStateFile *state_record_contents(const StateRecord *record);
+/* Read what was left of @image; nothing if a disk of ours claims something. */
+bool coroutine_fn state_record_co_load(StateRecord *record, const char *image,
+                                       GError **errp);
+/* Write the contents, which are not NULL. */
+bool coroutine_fn state_record_co_write(StateRecord *record, GError **errp);
+
+/* disk-state.c: what is on record of a disk */
+
+/* Find the record, read what it says; false if it cannot be read. */
+bool coroutine_fn replicated_disk_co_find_record(ReplicatedDisk *disk,
+                                                 GError **errp);
+/* Before a start: note REPLICATING, in a new generation. */
+bool coroutine_fn replicated_disk_co_claim(ReplicatedDisk *disk,
+                                           GError **errp);
+/* The start has failed: note what was there before, unless the run ended. */
+void coroutine_fn replicated_disk_co_withdraw(ReplicatedDisk *disk);
+/* Before the first write of a merge. */
+void coroutine_fn replicated_disk_co_note_merging(ReplicatedDisk *disk);
+/* After all that can fail: note CONSISTENT, if the secondary had no error. */
+void coroutine_fn replicated_disk_co_note_end(ReplicatedDisk *disk);
 /* Write that the disks below @bs are good: somebody says so. */
 void coroutine_fn replication_co_accept_disks(BlockDriverState *bs);
 

@@ -13,8 +13,8 @@
 
 static void replicated_disk_free(ReplicatedDisk *disk)
 {
-    g_free(disk->state_path);
-    qapi_free_ReplicationStateFile(disk->state);
+    state_record_unref(disk->record);
+    qapi_free_ReplicationStateFile(disk->claim);
     g_free(disk);
 }
 
@@ -24,6 +24,7 @@ static void group_init(AioContext *ctx, void *data)
 
     group->cwd = g_get_current_dir();
     TAILQ_INIT(&group->disks);
+    LIST_INIT(&group->records);
 }
 
 static void group_fini(AioContext *ctx, void *data)
@@ -31,6 +32,7 @@ static void group_fini(AioContext *ctx, void *data)
     ReplicationGroup *group = data;
 
     g_assert(TAILQ_EMPTY(&group->disks) && !group->cut);
+    g_assert(LIST_EMPTY(&group->records));
     g_free(group->cwd);
 }
 
@@ -82,14 +84,15 @@ ReplicatedDisk *replicated_disk(Replication *r)
 void coroutine_fn replicated_disk_close(Replication *r)
 {
     ReplicatedDisk *disk = find_disk(r);
+    g_autoptr(GError) err = NULL;
 
     if (!disk) {
         return;
     }
     replicated_disk_unguard_exports(disk);
     if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_RUNNING &&
-        replicated_disk_ended_well(disk)) {
-        replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_CONSISTENT);
+        !replicated_disk_co_stop(disk, &err)) {
+        warn_report("%s", err->message);
     }
     TAILQ_REMOVE(&replication_group()->disks, disk, link);
     replicated_disk_free(disk);

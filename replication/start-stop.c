@@ -42,7 +42,7 @@ static bool coroutine_fn check_start(GPtrArray *disks, bool force,
         ReplicatedDisk *disk = disks->pdata[i];
 
         if (!replication_check_start(disk->r, force, errp) ||
-            !replicated_disk_co_load_state(disk, errp)) {
+            !replicated_disk_co_find_record(disk, errp)) {
             return false;
         }
     }
@@ -103,38 +103,30 @@ static void coroutine_fn undo_start(ReplicationCut **cut)
 }
 
 /* The state files, before anything is forwarded: a crash must find them. */
-static bool coroutine_fn save_states(GPtrArray *disks, GPtrArray *old,
-                                     GError **errp)
+static bool coroutine_fn claim_disks(GPtrArray *disks, GError **errp)
 {
     guint i;
 
     for (i = 0; i < disks->len; i++) {
-        ReplicatedDisk *disk = disks->pdata[i];
-
-        g_ptr_array_add(old, QAPI_CLONE(ReplicationStateFile, disk->state));
-        disk->generation++;
-        if (!replicated_disk_co_save_state(disk,
-                                           REPLICATION_DISK_STATE_REPLICATING,
-                                           errp)) {
+        if (!replicated_disk_co_claim(disks->pdata[i], errp)) {
             return false;
         }
     }
     return true;
 }
 
-static void coroutine_fn restore_states(GPtrArray *disks, GPtrArray *old)
+static void coroutine_fn withdraw_claims(GPtrArray *disks)
 {
     guint i;
 
-    for (i = 0; i < old->len; i++) {
-        const ReplicationStateFile *state = old->pdata[i];
+    for (i = 0; i < disks->len; i++) {
+        BlockReplicationState state = replicated_disk_state(disks->pdata[i]);
 
-        if (replicated_disk_state(disks->pdata[i]) !=
-            BLOCK_REPLICATION_STATE_NONE) {
-            continue;           /* a failover has come */
+        /* Else it could not be stopped again, or a failover has come. */
+        if (state == BLOCK_REPLICATION_STATE_NONE ||
+            state == BLOCK_REPLICATION_STATE_DONE) {
+            replicated_disk_co_withdraw(disks->pdata[i]);
         }
-        replicated_disk_co_note_state(disks->pdata[i], state ? state->state :
-                                      REPLICATION_DISK_STATE_CONSISTENT);
     }
 }
 
@@ -155,17 +147,11 @@ static bool coroutine_fn start_disks(ReplicationCut **cut, GError **errp)
     return true;
 }
 
-static void free_state(void *opaque)
-{
-    qapi_free_ReplicationStateFile(opaque);
-}
-
 bool coroutine_fn replication_group_co_start(const char *node,
                                              ReplicationMode mode, bool force,
                                              GError **errp)
 {
     g_autoptr(GPtrArray) all = replication_group_select(node, errp);
-    g_autoptr(GPtrArray) old = g_ptr_array_new_with_free_func(free_state);
     g_autoptr(GPtrArray) disks = NULL;
     ReplicationCut *cut;
     bool ok;
@@ -183,29 +169,28 @@ bool coroutine_fn replication_group_co_start(const char *node,
         return false;
     }
     cut = replication_cut_new(disks);
-    ok = save_states(disks, old, errp) && start_disks(&cut, errp);
+    ok = claim_disks(disks, errp) && start_disks(&cut, errp);
     replication_cut_end(cut);
     if (!ok) {
-        restore_states(disks, old);
+        withdraw_claims(disks);
     }
     return ok;
 }
 
 /* Stop */
 
-static bool coroutine_fn stop_disk(ReplicatedDisk *disk, GError **errp)
+bool coroutine_fn replicated_disk_co_stop(ReplicatedDisk *disk, GError **errp)
 {
-    bool well = replicated_disk_ended_well(disk);
     bool ok;
 
     replicated_disk_unguard_exports(disk);
     disk->changing = true;
     ok = replication_stop(disk->r, errp);
     disk->changing = false;
-    if (!ok) {
+    if (ok) {
+        replicated_disk_co_note_end(disk);
+    } else {
         error_prepend(errp, "disk '%s': ", replicated_disk_name(disk));
-    } else if (well) {
-        replicated_disk_co_note_state(disk, REPLICATION_DISK_STATE_CONSISTENT);
     }
     return ok;
 }
@@ -224,7 +209,7 @@ static bool coroutine_fn stop_disks(ReplicationCut *cut, GError **errp)
         ReplicatedDisk *disk = disks->pdata[i];
 
         if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_RUNNING) {
-            ok = stop_disk(disk, ok ? errp : NULL) && ok;
+            ok = replicated_disk_co_stop(disk, ok ? errp : NULL) && ok;
         }
     }
     return ok;
@@ -272,7 +257,7 @@ void coroutine_fn replication_group_co_shutdown(void)
 
             if (replicated_disk_state(disk) ==
                 BLOCK_REPLICATION_STATE_RUNNING &&
-                !stop_disk(disk, &err)) {
+                !replicated_disk_co_stop(disk, &err)) {
                 warn_report("%s", err->message);
             }
         }

@@ -24,8 +24,11 @@
 
 char *state_file_image(BlockDriverState *bs, const char *cwd)
 {
-    while (bs->file) {
-        bs = bs->file->bs;
+    BdrvChild *below;
+
+    /* What layers hold is for a while: the disk below them is what stays. */
+    while ((below = bs->drv->colo_layers ? bs->backing : bs->file)) {
+        bs = below->bs;
     }
     if (bs->drv->type != BLOCKDEV_DRIVER_FILE || !bs->options) {
         return NULL;
@@ -48,7 +51,7 @@ void state_file_identify(const char *image, ReplicationImageId *id)
     struct statx stx;
 
     *id = (ReplicationImageId) { 0 };
-    if (statx(AT_FDCWD, image, 0, STATX_INO | STATX_BTIME, &stx) < 0) {
+    if (!image || statx(AT_FDCWD, image, 0, STATX_INO | STATX_BTIME, &stx) < 0) {
         return;
     }
     id->inode = stx.stx_ino;

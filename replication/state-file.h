@@ -18,7 +18,7 @@ char *state_file_image(BlockDriverState *bs, const char *cwd);
 /* Where the state of @image is kept, or NULL for no regular file; g_free. */
 char *state_file_default_path(const char *image);
 
-/* Which file @image is; zeroes if it cannot be told. */
+/* Which file @image is; zeroes if it cannot be told, or is NULL. */
 void state_file_identify(const char *image, ReplicationImageId *id);
 
 /*

@@ -35,6 +35,7 @@ struct Replication {
     uint64_t generation;
     bool hold[FAKE__MAX];       /* wait there, until released */
     bool fail[FAKE__MAX];
+    bool fail_last_flush;       /* the stop works, but leaves an error */
     unsigned held;              /* coroutines that wait */
     unsigned aborts;
     bool settled;               /* neither do nor abort has come yet */
@@ -216,6 +217,7 @@ bool coroutine_fn replication_stop(Replication *r, GError **errp)
     ok = fake_step(r, FAKE_STOP, "stop");
     if (ok) {
         g_assert_cmpint(r->state, ==, BLOCK_REPLICATION_STATE_RUNNING);
+        r->error.ret = r->fail_last_flush ? -EIO : r->error.ret;
         fake_set_state(r, BLOCK_REPLICATION_STATE_NONE);
     }
     return fake_result(r, ok, "stop", errp);
