@@ -55,6 +55,13 @@ static void coroutine_fn merge_concluded(BlockJob *job)
     qapi_event_send_block_replication_merge_completed(
         replicated_disk_name(disk),
         job->ret < 0 ? g_strerror(-job->ret) : NULL);
+}
+
+/* The last reference takes the disk with it. */
+static void coroutine_fn merge_release(BlockJob *job)
+{
+    ReplicatedDisk *disk = job->opaque;
+
     bdrv_co_unref(replication_bs(disk->r));
 }
 
@@ -64,6 +71,7 @@ static const BlockJobDriver merge_driver = {
     .progress = merge_progress,
     .set_speed = merge_set_speed,
     .concluded = merge_concluded,
+    .release = merge_release,
 };
 
 /* By the name that the guest's disk has. */

@@ -14,6 +14,7 @@
 
 typedef struct BlockJobs {
     TAILQ_HEAD(, BlockJob) list;
+    unsigned alive;             /* those that are leaving, too */
     CoQueue ended;              /* one has gone */
 } BlockJobs;
 
@@ -94,8 +95,12 @@ static void coroutine_fn block_job_entry(void *opaque)
     set_status(job, JOB_STATUS_NULL);
 
     TAILQ_REMOVE(&s->list, job, link);
+    if (job->drv->release) {
+        job->drv->release(job);
+    }
     g_free(job->id);
     g_free(job);
+    s->alive--;
     co_queue_restart_all(&s->ended);
 }
 
@@ -107,6 +112,7 @@ static void block_job_start_bh(void *opaque)
 BlockJob *block_job_start(const BlockJobDriver *drv, const char *id,
                           void *opaque, GError **errp)
 {
+    BlockJobs *s = block_jobs();
     BlockJob *job;
 
     if (block_job_find(id)) {
@@ -117,7 +123,8 @@ BlockJob *block_job_start(const BlockJobDriver *drv, const char *id,
     job->drv = drv;
     job->id = g_strdup(id);
     job->opaque = opaque;
-    TAILQ_INSERT_TAIL(&block_jobs()->list, job, link);
+    TAILQ_INSERT_TAIL(&s->list, job, link);
+    s->alive++;
     set_status(job, JOB_STATUS_CREATED);
     aio_bh_schedule_oneshot(aio_get_current(), block_job_start_bh, job);
     return job;
@@ -125,14 +132,15 @@ BlockJob *block_job_start(const BlockJobDriver *drv, const char *id,
 
 void coroutine_fn block_job_co_finish_all(void)
 {
+    BlockJobs *s = block_jobs();
     BlockJob *job = NULL;
 
     while ((job = block_job_next(job))) {
         job->speed = 0;
         job->drv->set_speed(job);
     }
-    while (block_job_next(NULL)) {
-        co_queue_wait(&block_jobs()->ended);
+    while (s->alive) {
+        co_queue_wait(&s->ended);
     }
 }
 

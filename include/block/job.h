@@ -30,6 +30,11 @@ typedef struct BlockJobDriver {
      * events, in the job's coroutine.
      */
     void coroutine_fn (*concluded)(BlockJob *job);
+    /*
+     * Nobody finds the job any more, so what the callbacks above need may go.
+     * In the job's coroutine; may yield.
+     */
+    void coroutine_fn (*release)(BlockJob *job);
 } BlockJobDriver;
 
 struct BlockJob {

@@ -19,7 +19,8 @@ typedef struct Work {
     bool end;
     int ret;
     int64_t speed;
-    unsigned concluded;
+    unsigned concluded, released;
+    bool hold_release;
 } Work;
 
 static AioContext *ctx;
@@ -67,12 +68,23 @@ static void coroutine_fn work_concluded(BlockJob *job)
     g_assert_cmpint(job->ret, ==, w->ret);
 }
 
+static void coroutine_fn work_release(BlockJob *job)
+{
+    Work *w = job->opaque;
+
+    while (w->hold_release) {
+        co_queue_wait(&w->queue);
+    }
+    w->released++;
+}
+
 static const BlockJobDriver work_driver = {
     .type = JOB_TYPE_COMMIT,
     .run = work_run,
     .progress = work_progress,
     .set_speed = work_set_speed,
     .concluded = work_concluded,
+    .release = work_release,
 };
 
 static void setup(void *fixture, gconstpointer data)
@@ -217,6 +229,31 @@ static void test_finish_all_waits(void *fixture, gconstpointer data)
     g_assert_true(done);
 }
 
+/* What it works on may be gone before the job is: nobody may ask it. */
+static void test_one_that_lets_go_is_not_found(void *fixture,
+                                               gconstpointer data)
+{
+    bool done = false;
+
+    start();
+    work.hold_release = true;
+    finish(0);
+    g_assert_cmpuint(work.concluded, ==, 1);
+    g_assert_null(block_job_find("j"));
+    g_assert_null(block_job_query());
+    g_assert_null(block_job_query_block());
+    work.speed = -1;
+    coroutine_start(finish_all_entry, &done);
+    poll_idle();
+    g_assert_cmpint(work.speed, ==, -1);
+    g_assert_false(done);
+    work.hold_release = false;
+    co_queue_restart_all(&work.queue);
+    poll_idle();
+    g_assert_true(done);
+    g_assert_cmpuint(work.released, ==, 1);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -229,6 +266,7 @@ int main(int argc, char **argv)
         { "/job/speed", test_speed },
         { "/job/query", test_query },
         { "/job/finish-all-waits", test_finish_all_waits },
+        { "/job/release", test_one_that_lets_go_is_not_found },
     };
 
     g_test_init(&argc, &argv, NULL);
