@@ -484,6 +484,79 @@ static void test_flush_again_after_failover(Fixture *f, gconstpointer data)
     merge_finish(&merge);
 }
 
+/* Drains */
+
+typedef struct DrainCall {
+    BlockDriverState *bs;
+    bool drained;
+} DrainCall;
+
+static void coroutine_fn drain_entry(void *opaque)
+{
+    DrainCall *call = opaque;
+
+    bdrv_co_drained_begin(call->bs);
+    call->drained = true;
+}
+
+static void drain_start(Fixture *f, DrainCall *call, BlockDriverState *bs)
+{
+    *call = (DrainCall) { .bs = bs };
+    coroutine_start(drain_entry, call);
+    test_settle(f->ctx);
+}
+
+static void test_drain_does_not_wait_for_the_speed(Fixture *f,
+                                                   gconstpointer data)
+{
+    MergeCall merge = { .f = f, .speed = 1 };
+    DrainCall drain;
+
+    test_write(f->ctx, f->blk, 0, 512, 0x33);
+    test_write(f->ctx, f->blk, 32768, 512, 0x33);
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    drain_start(f, &drain, f->disk_bs);
+    g_assert_true(drain.drained);
+
+    /* Its time has come, but it keeps still. */
+    f->clock.now_ns += 3600 * 24 * NANOSECONDS_PER_SECOND;
+    test_settle(f->ctx);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x11);
+    bdrv_drained_end(f->disk_bs);
+    test_settle(f->ctx);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x33);
+    f->ops->set_merge_speed(f->bs, 0);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+}
+
+/* The drain waits for the flush, the flush for the merge. */
+static void test_drain_lets_a_flush_end(Fixture *f, gconstpointer data)
+{
+    MergeCall merge = { .f = f };
+    TestRequest flush = { .blk = f->blk, .type = TEST_FLUSH };
+    DrainCall drain;
+
+    test_write(f->ctx, f->blk, 0, 512, 0x33);
+    test_write(f->ctx, f->blk, 32768, 512, 0x33);
+    f->ops->begin_merge(f->bs);
+    f->disk->hold = true;
+    merge_start(&merge);
+    test_request_start(f->ctx, &flush);
+    drain_start(f, &drain, f->bs);
+    g_assert_cmpint(flush.ret, ==, 1);
+    g_assert_false(drain.drained);
+    test_disk_release(f->disk_bs);
+    test_settle(f->ctx);
+    g_assert_cmpint(flush.ret, ==, 0);
+    g_assert_true(drain.drained);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x33);
+    bdrv_drained_end(f->bs);
+    merge_finish(&merge);
+    test_request_finish(f->ctx, &flush);
+}
+
 static void test_failed_merge_keeps_the_view(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f };
@@ -651,6 +724,9 @@ int main(int argc, char **argv)
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },
         { "/colo-buffer/merge/flush", test_flush_lifts_the_speed_limit },
         { "/colo-buffer/merge/flush-again", test_flush_again_after_failover },
+        { "/colo-buffer/merge/drain",
+          test_drain_does_not_wait_for_the_speed },
+        { "/colo-buffer/merge/drain-flush", test_drain_lets_a_flush_end },
         { "/colo-buffer/merge/failed", test_failed_merge_keeps_the_view },
         { "/colo-buffer/merge/cancel", test_cancelled_merge_can_go_on },
         { "/colo-buffer/random", test_random_model },

@@ -97,5 +97,7 @@ void colo_buffer_cancel_merge(BlockDriverState *bs);
 void colo_buffer_set_merge_speed(BlockDriverState *bs, int64_t speed);
 void colo_buffer_merge_progress(BlockDriverState *bs,
                                 ColoMergeProgress *progress);
+/* Whatever it waits for between two chunks: look again. */
+void colo_buffer_wake_merge(ColoBuffer *s);
 
 #endif

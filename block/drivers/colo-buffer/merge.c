@@ -122,19 +122,29 @@ static int coroutine_fn merge_range(ColoBuffer *s, Layer *layer,
     return ret;
 }
 
-/* Between two chunks: drains, cancellation and the speed limit. */
+/*
+ * Between two chunks: cancellation, the speed limit, drains.  None of these
+ * waits is in flight, for a drain must not wait for them.  While it waits for
+ * a flush, which waits for us, we go on.
+ */
 static int coroutine_fn pause_point(ColoBuffer *s, int64_t bytes)
 {
-    if (s->speed > 0 && s->flushes == 0) {
+    bdrv_dec_in_flight(s->bs);
+    if (s->speed > 0 && !s->flushes && !s->cancel) {
         co_sleep_ns_wakeable(&s->pause,
                              bytes * NANOSECONDS_PER_SECOND / s->speed);
     }
-    while (s->bs->quiesce_counter && !s->cancel) {
-        bdrv_dec_in_flight(s->bs);
+    while (s->bs->quiesce_counter && !s->flushes && !s->cancel) {
         co_queue_wait(&s->drained);
-        bdrv_inc_in_flight(s->bs);
     }
+    bdrv_inc_in_flight(s->bs);
     return s->cancel ? -ECANCELED : 0;
+}
+
+void colo_buffer_wake_merge(ColoBuffer *s)
+{
+    co_sleep_wake(&s->pause);
+    co_queue_restart_all(&s->drained);
 }
 
 static void update_progress(ColoBuffer *s)
@@ -263,8 +273,7 @@ void colo_buffer_cancel_merge(BlockDriverState *bs)
     ColoBuffer *s = bs->opaque;
 
     s->cancel = true;
-    co_sleep_wake(&s->pause);
-    co_queue_restart_all(&s->drained);
+    colo_buffer_wake_merge(s);
 }
 
 void colo_buffer_set_merge_speed(BlockDriverState *bs, int64_t speed)

@@ -202,7 +202,7 @@ int coroutine_fn colo_view_co_flush(BlockDriverState *bs)
         return 0;               /* the layers are as stable as they get */
     }
     s->flushes++;
-    co_sleep_wake(&s->pause);
+    colo_buffer_wake_merge(s);
     while (s->mode == COLO_BUFFER_MERGE && !layer_is_empty(s->active)) {
         co_queue_wait(&s->merged);
     }
