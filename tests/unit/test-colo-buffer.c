@@ -10,6 +10,9 @@
 #include "osdep.h"
 #include "driver-helpers.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "block/colo-layers.h"
 #include "block/drivers.h"
 #include "block/drivers/colo-buffer/colo-buffer-int.h"
@@ -65,7 +68,7 @@ static void coroutine_fn start_entry(void *opaque)
     g_assert_true(f->ops->start(f->bs, &observer, NULL));
 }
 
-static void setup(Fixture *f, gconstpointer data)
+static void open_fixture(Fixture *f, const char *spill_file)
 {
     static const BlockDriver *const drivers[] = {
         &test_disk_driver, &bdrv_colo_buffer, &bdrv_quorum, NULL
@@ -76,7 +79,9 @@ static void setup(Fixture *f, gconstpointer data)
     OpenCall call = {
         .options = {
             .driver = BLOCKDEV_DRIVER_COLO_BUFFER, .node_name = (char *)"buf",
-            .u.colo_buffer = { .backing = &ref },
+            .u.colo_buffer = {
+                .backing = &ref, .spill_file = (char *)spill_file,
+            },
         },
     };
 
@@ -93,6 +98,11 @@ static void setup(Fixture *f, gconstpointer data)
     f->blk = test_backend_perm(f->ctx, f->bs,
                                BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE);
     test_run(f->ctx, start_entry, f);
+}
+
+static void setup(Fixture *f, gconstpointer data)
+{
+    open_fixture(f, NULL);
 }
 
 static void teardown(Fixture *f, gconstpointer data)
@@ -703,6 +713,71 @@ static void test_full_layers_leave_the_disk(Fixture *f, gconstpointer data)
     g_assert_cmphex(view_byte(f, 0), ==, 0x11);
 }
 
+/* A spill file on a full file system */
+
+static void limit_file_size(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+    limit.rlim_cur = bytes;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+/* All of the layers in a file. */
+static void setup_spilled(Fixture *f, gconstpointer data)
+{
+    g_autofree char *dir = g_dir_make_tmp("colo-buffer-XXXXXX", NULL);
+    g_autofree char *file = g_build_filename(dir, "spill", NULL);
+
+    Storage *st;
+
+    signal(SIGXFSZ, SIG_IGN);
+    open_fixture(f, file);
+    rmdir(dir);
+    st = &((ColoBuffer *)f->bs->opaque)->storage;
+    st->max_memory_chunks = 0;
+    st->max_spill_chunks = 8;
+}
+
+static void teardown_spilled(Fixture *f, gconstpointer data)
+{
+    limit_file_size(RLIM_INFINITY);
+    teardown(f, data);
+    signal(SIGXFSZ, SIG_DFL);
+}
+
+static void test_full_spill_file_keeps_the_view(Fixture *f,
+                                                gconstpointer data)
+{
+    MergeCall merge = { .f = f };
+
+    g_assert_cmpint(forward(f, 0, 4096, 0x22), ==, 0);
+    g_assert_cmpint(test_write(f->ctx, f->blk, 4096, 512, 0x33), ==, 0);
+    g_assert_cmpuint(f->errors, ==, 0);
+    limit_file_size(COLO_BLOCK_SIZE);
+
+    /* Neither a before-image nor an own write fits any more. */
+    g_assert_cmpint(forward(f, 8192, 4096, 0x22), ==, -EFBIG);
+    g_assert_cmphex(f->disk->data[8192], ==, 0x11);
+    g_assert_cmpint(test_write(f->ctx, f->blk, 12288, 512, 0x33), ==, -EFBIG);
+    g_assert_cmpuint(f->errors, ==, 2);
+    g_assert_cmpint(f->last_error, ==, -EFBIG);
+    g_assert_cmphex(view_byte(f, 0), ==, 0x11);
+    g_assert_cmphex(view_byte(f, 4096), ==, 0x33);
+    g_assert_cmphex(view_byte(f, 8192), ==, 0x11);
+    g_assert_cmphex(view_byte(f, 12288), ==, 0x11);
+
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x11);
+    g_assert_cmphex(f->disk->data[4096], ==, 0x33);
+    g_assert_cmphex(f->disk->data[8192], ==, 0x11);
+    g_assert_cmphex(f->disk->data[12288], ==, 0x11);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -739,5 +814,7 @@ int main(int argc, char **argv)
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);
     }
+    g_test_add("/colo-buffer/full-spill", Fixture, NULL, setup_spilled,
+               test_full_spill_file_keeps_the_view, teardown_spilled);
     return g_test_run();
 }

@@ -6,6 +6,8 @@
 
 #include "osdep.h"
 
+#include <sys/stat.h>
+
 #include "block/drivers/colo-buffer/layer.h"
 #include "util/aio.h"
 
@@ -71,6 +73,7 @@ typedef struct Fixture {
     AioContext *ctx;
     Storage storage;
     Layer *layer;
+    bool closed;
     char *dir;
 } Fixture;
 
@@ -87,10 +90,21 @@ static void setup(Fixture *f, gconstpointer spill)
     f->layer = layer_new();
 }
 
+static void coroutine_fn close_entry(void *opaque)
+{
+    Fixture *f = opaque;
+
+    storage_co_close(&f->storage);
+    f->closed = true;
+}
+
 static void teardown(Fixture *f, gconstpointer spill)
 {
     layer_free(f->layer, &f->storage);
-    storage_close(&f->storage);
+    coroutine_start(close_entry, f);
+    while (!f->closed) {
+        aio_poll(f->ctx, true);
+    }
     rmdir(f->dir);
     g_free(f->dir);
     aio_context_free(f->ctx);
@@ -115,15 +129,20 @@ static void coroutine_fn rw_entry(void *opaque)
     call->done = true;
 }
 
+static void rw_finish(RwCall *call)
+{
+    while (!call->done) {
+        aio_poll(call->f->ctx, true);
+    }
+}
+
 static void rw(Fixture *f, int64_t offset, int64_t bytes, uint8_t *buf,
                bool is_write)
 {
     RwCall call = { f, offset, bytes, buf, is_write, false };
 
     coroutine_start(rw_entry, &call);
-    while (!call.done) {
-        aio_poll(f->ctx, true);
-    }
+    rw_finish(&call);
 }
 
 static void check_runs(Fixture *f, const bool *model)
@@ -218,6 +237,35 @@ static void test_memory_is_returned(Fixture *f, gconstpointer spill)
     g_assert_cmpint(aio_next_deadline_ns(f->ctx), ==, -1);
 }
 
+/* The file is emptied in a thread; what is written next comes after that. */
+static void test_spill_file_is_emptied(Fixture *f, gconstpointer spill)
+{
+    const int64_t spilled = ARENA_CHUNK_SIZE;
+    uint8_t data[COLO_SECTOR_SIZE], back[COLO_SECTOR_SIZE];
+    RwCall call = { f, spilled, sizeof(data), data, true, false };
+    struct stat st;
+
+    memset(data, 0x22, sizeof(data));
+    g_assert_cmpint(layer_reserve(f->layer, &f->storage, 0, 4 * spilled),
+                    ==, 0);
+    rw(f, 3 * spilled, sizeof(data), data, true);
+    layer_free(f->layer, &f->storage);
+    f->layer = layer_new();
+    g_assert_true(f->storage.truncating);
+
+    memset(data, 0x33, sizeof(data));
+    g_assert_cmpint(layer_reserve(f->layer, &f->storage, 0, 2 * spilled),
+                    ==, 0);
+    coroutine_start(rw_entry, &call);
+    g_assert_false(call.done);
+    rw_finish(&call);
+    g_assert_false(f->storage.truncating);
+    rw(f, spilled, sizeof(back), back, false);
+    g_assert_cmpmem(back, sizeof(back), data, sizeof(data));
+    g_assert_cmpint(fstat(f->storage.fd, &st), ==, 0);
+    g_assert_cmpint(st.st_size, ==, sizeof(data));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -232,5 +280,7 @@ int main(int argc, char **argv)
                teardown);
     g_test_add("/colo-layer/returned", Fixture, NULL, setup,
                test_memory_is_returned, teardown);
+    g_test_add("/colo-layer/emptied", Fixture, "spill", setup,
+               test_spill_file_is_emptied, teardown);
     return g_test_run();
 }

@@ -276,7 +276,7 @@ static void coroutine_fn colo_buffer_co_close(BlockDriverState *bs)
 
     layer_free(s->active, &s->storage);
     layer_free(s->hidden, &s->storage);
-    storage_close(&s->storage);
+    storage_co_close(&s->storage);
     bs->backing = NULL;
 }
 

@@ -7,6 +7,8 @@
 #include "osdep.h"
 #include "storage.h"
 
+#include "util/thread-pool.h"
+
 static bool open_spill_file(Storage *st, const char *name, GError **errp)
 {
     st->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -21,6 +23,43 @@ static bool open_spill_file(Storage *st, const char *name, GError **errp)
     return st->engine != NULL;
 }
 
+/* Giving space back */
+
+/* Takes as long as there was much in it: not in the loop's thread. */
+static int truncate_file(void *opaque)
+{
+    Storage *st = opaque;
+
+    return ftruncate(st->fd, 0) < 0 ? -errno : 0;
+}
+
+/* If it failed, what is there still is written over. */
+static void truncate_done(void *opaque, int ret)
+{
+    Storage *st = opaque;
+
+    file_handle_forget(&st->handle, 0, INT64_MAX);
+    st->truncating = false;
+    co_queue_restart_all(&st->truncated);
+}
+
+static void truncate_start(Storage *st)
+{
+    g_array_set_size(st->free_spill, 0);
+    st->spill_end = 0;
+    st->truncating = true;
+    thread_pool_submit(truncate_file, st, truncate_done);
+}
+
+static void coroutine_fn wait_for_truncation(Storage *st)
+{
+    while (st->truncating) {
+        co_queue_wait(&st->truncated);
+    }
+}
+
+/* Open and close */
+
 bool storage_open(Storage *st, AioContext *ctx, int64_t max_memory,
                   const char *spill_file, int64_t max_spill, GError **errp)
 {
@@ -30,6 +69,7 @@ bool storage_open(Storage *st, AioContext *ctx, int64_t max_memory,
         .free_spill = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
     };
     arena_init(&st->arena, ctx);
+    co_queue_init(&st->truncated);
     if (!spill_file) {
         return true;
     }
@@ -37,11 +77,12 @@ bool storage_open(Storage *st, AioContext *ctx, int64_t max_memory,
     return open_spill_file(st, spill_file, errp);
 }
 
-void storage_close(Storage *st)
+void coroutine_fn storage_co_close(Storage *st)
 {
     if (!st->free_spill) {
         return;
     }
+    wait_for_truncation(st);
     arena_destroy(&st->arena);
     g_array_free(st->free_spill, TRUE);
     st->free_spill = NULL;
@@ -50,6 +91,8 @@ void storage_close(Storage *st)
         close(st->fd);
     }
 }
+
+/* Chunks */
 
 void *storage_get_memory(Storage *st)
 {
@@ -87,19 +130,15 @@ void storage_put(Storage *st, GPtrArray *memory, GArray *spill)
     arena_put_all(&st->arena, memory);
     g_array_append_vals(st->free_spill, spill->data, spill->len);
     g_array_set_size(spill, 0);
-    if (st->fd >= 0 && st->spill_chunks == 0 && st->spill_end > 0) {
-        /* Nothing is in it any more: give all of the space back. */
-        if (ftruncate(st->fd, 0) == 0) {
-            file_handle_forget(&st->handle, 0, INT64_MAX);
-            g_array_set_size(st->free_spill, 0);
-            st->spill_end = 0;
-        }
+    if (st->spill_chunks == 0 && st->spill_end > 0 && !st->truncating) {
+        truncate_start(st);
     }
 }
 
 int coroutine_fn storage_co_spill_rw(Storage *st, int64_t offset,
                                      IOVector *qiov, bool is_write)
 {
+    wait_for_truncation(st);
     if (is_write) {
         return file_engine_co_pwritev(st->engine, &st->handle, offset, qiov,
                                       0);

@@ -11,6 +11,7 @@
 #define COLO_BUFFER_STORAGE_H
 
 #include "arena.h"
+#include "util/co-lock.h"
 #include "util/file-engine.h"
 
 typedef struct Storage {
@@ -28,6 +29,8 @@ typedef struct Storage {
     GArray *free_spill;         /* uint32_t: chunks of the file not in use */
     unsigned spill_end;         /* chunks that the file has */
     unsigned spill_chunks;      /* in use by layers */
+    bool truncating;            /* nothing was in use: requests wait */
+    CoQueue truncated;
 } Storage;
 
 /*
@@ -36,13 +39,14 @@ typedef struct Storage {
  */
 bool storage_open(Storage *st, AioContext *ctx, int64_t max_memory,
                   const char *spill_file, int64_t max_spill, GError **errp);
-void storage_close(Storage *st);
+/* Also what storage_open() left half-way. */
+void coroutine_fn storage_co_close(Storage *st);
 
 /* A chunk of memory or NULL; the number of a chunk of the file or -1. */
 void *storage_get_memory(Storage *st);
 int64_t storage_get_spill(Storage *st);
 
-/* Take back and empty. */
+/* Take back and empty.  A file that nobody uses any more shrinks to nothing. */
 void storage_put(Storage *st, GPtrArray *memory, GArray *spill);
 
 int coroutine_fn storage_co_spill_rw(Storage *st, int64_t offset,
