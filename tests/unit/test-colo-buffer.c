@@ -423,6 +423,31 @@ static void test_guest_writes_during_merge(Fixture *f, gconstpointer data)
     g_assert_cmphex(f->disk->data[4096], ==, 0x11);
 }
 
+static void test_zeroes_after_a_merge(Fixture *f, gconstpointer data)
+{
+    MergeCall merge = { .f = f };
+
+    g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_ZEROES, 0, 4096,
+                                BDRV_REQ_MAY_UNMAP), ==, 0);
+    g_assert_cmphex(view_byte(f, 0), ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x11);
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    merge_finish(&merge);
+    g_assert_cmphex(f->disk->data[0], ==, 0);
+
+    f->disk->writes = f->disk->zeroes = 0;
+    g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_ZEROES, 8192, 4096,
+                                BDRV_REQ_MAY_UNMAP), ==, 0);
+    g_assert_cmphex(f->disk->last_flags & BDRV_REQ_MAY_UNMAP, !=, 0);
+    g_assert_cmpuint(f->disk->zeroes, ==, 1);
+    g_assert_cmpuint(f->disk->writes, ==, 0);
+    g_assert_cmphex(f->disk->data[8192], ==, 0);
+    g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_DISCARD, 8192, 4096, 0),
+                    ==, 0);
+    g_assert_cmpuint(f->disk->discards, ==, 1);
+}
+
 static void test_write_before_merge_reaches_it(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f, .speed = 1 };
@@ -796,6 +821,7 @@ int main(int argc, char **argv)
         { "/colo-buffer/merge/late-copy", test_merge_waits_for_a_late_copy },
         { "/colo-buffer/merge/beside", test_guest_goes_on_beside_a_forward },
         { "/colo-buffer/merge/guest", test_guest_writes_during_merge },
+        { "/colo-buffer/merge/zeroes", test_zeroes_after_a_merge },
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },
         { "/colo-buffer/merge/flush", test_flush_lifts_the_speed_limit },
         { "/colo-buffer/merge/flush-again", test_flush_again_after_failover },

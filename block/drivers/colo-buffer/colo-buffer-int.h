@@ -79,6 +79,11 @@ int coroutine_fn colo_view_co_preadv(BlockDriverState *bs, int64_t offset,
 int coroutine_fn colo_view_co_pwritev(BlockDriverState *bs, int64_t offset,
                                       int64_t bytes, IOVector *qiov,
                                       BdrvRequestFlags flags);
+int coroutine_fn colo_view_co_pwrite_zeroes(BlockDriverState *bs,
+                                            int64_t offset, int64_t bytes,
+                                            BdrvRequestFlags flags);
+int coroutine_fn colo_view_co_pdiscard(BlockDriverState *bs, int64_t offset,
+                                       int64_t bytes);
 int coroutine_fn colo_view_co_flush(BlockDriverState *bs);
 int coroutine_fn colo_view_co_block_status(BlockDriverState *bs,
                                            bool want_zero, int64_t offset,

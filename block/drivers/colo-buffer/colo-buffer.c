@@ -244,6 +244,8 @@ static bool coroutine_fn colo_buffer_co_open(BlockDriverState *bs,
 
     s->bs = bs;
     s->mode = COLO_BUFFER_HOLD;
+    bs->unmap = true;           /* the guest asks and the disk decides */
+    bs->supported_zero_flags = BDRV_REQ_MAY_UNMAP | BDRV_REQ_NO_FALLBACK;
     range_lock_init(&s->disk_lock);
     co_queue_init(&s->merged);
     co_queue_init(&s->own_idle);
@@ -331,6 +333,8 @@ const BlockDriver bdrv_colo_buffer = {
 
     .bdrv_co_preadv = colo_view_co_preadv,
     .bdrv_co_pwritev = colo_view_co_pwritev,
+    .bdrv_co_pwrite_zeroes = colo_view_co_pwrite_zeroes,
+    .bdrv_co_pdiscard = colo_view_co_pdiscard,
     .bdrv_co_flush = colo_view_co_flush,
     .bdrv_co_block_status = colo_view_co_block_status,
 

@@ -192,6 +192,27 @@ int coroutine_fn colo_view_co_pwritev(BlockDriverState *bs, int64_t offset,
     return ret;
 }
 
+/* Zeroes that are held take the space of data: the core writes them. */
+int coroutine_fn colo_view_co_pwrite_zeroes(BlockDriverState *bs,
+                                            int64_t offset, int64_t bytes,
+                                            BdrvRequestFlags flags)
+{
+    ColoBuffer *s = bs->opaque;
+
+    return s->mode == COLO_BUFFER_PASS
+        ? bdrv_co_pwrite_zeroes(s->disk, offset, bytes, flags) : -ENOTSUP;
+}
+
+/* Only a hint: nothing is gained by holding it. */
+int coroutine_fn colo_view_co_pdiscard(BlockDriverState *bs, int64_t offset,
+                                       int64_t bytes)
+{
+    ColoBuffer *s = bs->opaque;
+
+    return s->mode == COLO_BUFFER_PASS
+        ? bdrv_co_pdiscard(s->disk, offset, bytes) : -ENOTSUP;
+}
+
 /* Flush */
 
 int coroutine_fn colo_view_co_flush(BlockDriverState *bs)
