@@ -12,6 +12,7 @@
 
 #include "block/keyval.h"
 #include "qapi/json-stream.h"
+#include "util/log.h"
 #include "util/size.h"
 
 /* Larger buses do not exist. */
@@ -138,7 +139,10 @@ static bool take_place(DriveSpec *spec, json_t *opts, GError **errp)
            take_number(opts, "unit", &spec->unit, errp);
 }
 
-/* werror= and rerror=: a guest's policy, which its own machine applies. */
+/*
+ * werror= and rerror=: a guest's policy, which its own machine applies.  It is
+ * told of every error here.
+ */
 static bool take_error_policy(json_t *opts, const char *key, const char *what,
                               GError **errp)
 {
@@ -150,6 +154,10 @@ static bool take_error_policy(json_t *opts, const char *key, const char *what,
 
     for (i = 0; value && i < ARRAY_SIZE(policies); i++) {
         if (g_str_equal(value, policies[i])) {
+            if (i > 0) {
+                info_report("errors are reported to the guest, ignored: "
+                            "%s=%s", key, value);
+            }
             return true;
         }
     }
@@ -238,7 +246,7 @@ static bool take_read_only(DriveSpec *spec, json_t *opts, GError **errp)
 {
     if (json_object_get(opts, "readonly") &&
         json_object_get(opts, "read-only")) {
-        error_setg(errp, "'readonly' and its alias 'read-only' can't be used "
+        error_setg(errp, "'read-only' and its alias 'readonly' can't be used "
                    "at the same time");
         return false;
     }

@@ -38,9 +38,12 @@ static const struct {
     { "group", "group", "group" },
 };
 
-/* Move @key of @opts to @member of *@limits; false if both are given. */
-static bool take(json_t *opts, const char *key, const char *member,
-                 json_t **limits, GError **errp)
+/*
+ * Move @key of @opts to @member of *@limits; false if it is there, by the
+ * name @modern.
+ */
+static bool take(json_t *opts, const char *key, const char *modern,
+                 const char *member, json_t **limits, GError **errp)
 {
     json_t *value = json_object_get(opts, key);
 
@@ -51,8 +54,8 @@ static bool take(json_t *opts, const char *key, const char *member,
         *limits = json_object();
     }
     if (json_object_get(*limits, member)) {
-        error_setg(errp, "'%s' and its alias can't be used at the same time",
-                   key);
+        error_setg(errp, "'%s' and its alias '%s' can't be used at the same "
+                   "time", modern, key);
         return false;
     }
     json_object_set(*limits, member, value);
@@ -72,8 +75,8 @@ json_t *throttle_keys_take(json_t *opts, bool *ok, GError **errp)
         g_autofree char *key = g_strconcat("throttling.",
                                            throttle_keys[i].key, NULL);
 
-        if (!take(opts, key, member, &limits, errp) ||
-            (legacy && !take(opts, legacy, member, &limits, errp))) {
+        if (!take(opts, key, key, member, &limits, errp) ||
+            (legacy && !take(opts, legacy, key, member, &limits, errp))) {
             json_decref(limits);
             return NULL;
         }

@@ -105,7 +105,8 @@ static const Row rows[] = {
       " 'file': {'driver': 'file', 'filename': 'x'}}" },
 
     { "file=x,driver=raw,format=raw", "! both 'driver' and 'format'" },
-    { "file=x,readonly=on,read-only=on", "! 'readonly' and its alias" },
+    { "file=x,readonly=on,read-only=on", "! 'read-only' and its alias "
+      "'readonly' can't be used at the same time" },
     { "file=x,readonly=maybe", "! 'readonly' expects 'on' or 'off'" },
     { "file=x,if=foo", "! unsupported bus type 'foo'" },
     { "file=x,media=tape", "! 'tape' invalid media" },
@@ -117,7 +118,8 @@ static const Row rows[] = {
     { "file=x,copy-on-read=on", "! 'copy-on-read=on' is not supported" },
     { "file=x,index=70000", "! Parameter 'index' expects a number" },
     { "file=x,id=1", "! Parameter 'id' expects an identifier" },
-    { "file=x,bps=1,throttling.bps-total=2", "! can't be used at the same" },
+    { "file=x,bps=1,throttling.bps-total=2", "! 'throttling.bps-total' and its "
+      "alias 'bps' can't be used at the same time" },
     { "format=raw,file.driver=nbd,file.path=/s,file.host=h",
       "! path and host may not be used" },
     { "driver=quorum,children.0.filename=x",
