@@ -1,8 +1,9 @@
 /*
  * The command line: a table of options
  *
- * An option begins with one or two dashes.  What concerns a machine is
- * accepted and ignored, so that command lines made for QEMU work.
+ * An option begins with one or two dashes; after two, "=" may stand before
+ * its argument.  What concerns a machine is accepted and ignored, so that
+ * command lines made for QEMU work.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -46,13 +47,16 @@ static const OptionRow rows[] = {
       " | stdio", "open a QMP monitor" },
     { "qmp-pretty", OPT_QMP_PRETTY, "DEVICE",
       "the same with indented answers" },
-    { "monitor", OPT_MONITOR, "DEVICE", "open a monitor for people" },
+    { "monitor", OPT_MONITOR, "[chardev=]ID[,mode=control|readline]"
+      "[,pretty=on] | DEVICE",
+      "open a QMP monitor on a character device, or one for people on DEVICE" },
     { "mon", OPT_MON, "[chardev=]ID[,mode=control|readline][,pretty=on]",
       "open a monitor on a character device" },
     { "S", OPT_STOPPED, NULL,
       "do not let the guest run before the command 'cont'" },
 
-    { "name", OPT_NAME, "NAME", "a name, for query-name" },
+    { "name", OPT_NAME, "[guest=]NAME[,process=NAME]",
+      "a name, for query-name; the name of the process" },
     { "pidfile", OPT_PIDFILE, "PATH", "write the process id there, lock it" },
     { "daemonize", OPT_DAEMONIZE, NULL,
       "go to the background when everything is started" },
@@ -109,41 +113,74 @@ static bool is_single(DaemonOption option)
     return option == OPT_NBD_SERVER || option == OPT_GUEST_SOCKET;
 }
 
-bool command_line_parse(int argc, char **argv, CommandLine *cl,
+/* Take @given->name's argument, here or as the next word. */
+static bool take_argument(GivenOption *given, const OptionRow *row,
+                          char ***words, GError **errp)
+{
+    if (!row->arg) {
+        if (given->arg) {
+            error_setg(errp, "%s: takes no argument", given->name);
+        }
+        return !given->arg;
+    }
+    if (!given->arg) {
+        given->arg = *++*words;
+    }
+    if (!given->arg) {
+        error_setg(errp, "%s: requires an argument: %s", given->name,
+                   row->arg);
+    }
+    return given->arg != NULL;
+}
+
+/* One option of those at *@words; leaves its last word there. */
+static bool take_option(CommandLine *cl, GivenOption *given, char ***words,
                         GError **errp)
 {
-    int i;
+    const char *word = **words;
+    size_t dashes = g_str_has_prefix(word, "--") ? 2 : 1;
+    size_t len = dashes == 2 ? strcspn(word, "=") : strlen(word);
+    const OptionRow *row;
+
+    if (word[0] != '-') {
+        error_setg(errp, "'%s' is not an option: an image is given by "
+                   "-drive or --blockdev", word);
+        return false;
+    }
+    given->name = g_strndup(word, len);
+    given->arg = word[len] ? word + len + 1 : NULL;
+    row = find_row(given->name + dashes);
+    if (!row) {
+        error_setg(errp, "%s: invalid option, see --help", given->name);
+        return false;
+    }
+    if (is_single(row->option) && command_line_has(cl, row->option)) {
+        error_setg(errp, "%s: may be given only once", given->name);
+        return false;
+    }
+    given->option = row->option;
+    return take_argument(given, row, words, errp);
+}
+
+static void given_clear(gpointer data)
+{
+    GivenOption *given = data;
+
+    g_free(given->name);
+}
+
+bool command_line_parse(char **argv, CommandLine *cl, GError **errp)
+{
+    char **word;
 
     cl->given = g_array_new(FALSE, TRUE, sizeof(GivenOption));
-    for (i = 1; i < argc; i++) {
-        const char *name = argv[i];
+    g_array_set_clear_func(cl->given, given_clear);
+    for (word = argv + 1; *word; word++) {
         GivenOption given = { 0 };
-        const OptionRow *row;
 
-        if (name[0] != '-') {
-            error_setg(errp, "'%s' is not an option: an image is given by "
-                       "-drive or --blockdev", name);
+        if (!take_option(cl, &given, &word, errp)) {
+            given_clear(&given);
             return false;
-        }
-        name += name[1] == '-' ? 2 : 1;
-        row = find_row(name);
-        if (!row) {
-            error_setg(errp, "%s: invalid option, see --help", argv[i]);
-            return false;
-        }
-        if (is_single(row->option) && command_line_has(cl, row->option)) {
-            error_setg(errp, "%s: may be given only once", argv[i]);
-            return false;
-        }
-        given.option = row->option;
-        given.name = argv[i];
-        if (row->arg) {
-            if (i + 1 == argc) {
-                error_setg(errp, "%s: requires an argument: %s", argv[i],
-                           row->arg);
-                return false;
-            }
-            given.arg = argv[++i];
         }
         g_array_append_val(cl->given, given);
     }
@@ -184,7 +221,8 @@ char *command_line_help(const char *program)
 
     g_string_printf(text, "Usage: %s [OPTION]...\n"
                     "Serve disk images over NBD, driven by QMP.\n\n"
-                    "Options begin with one or two dashes.\n\n", program);
+                    "Options begin with one or two dashes; after two, \"=\" may "
+                    "stand before the\nargument.\n\n", program);
     for (i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].help) {
             g_string_append_printf(text, "  %s%s%s%s\n        %s\n",

@@ -93,19 +93,6 @@ static void tell_ignored(const CommandLine *cl)
     }
 }
 
-/* Name by -name: "x" or "guest=x,...". */
-static void set_name(const CommandLine *cl)
-{
-    const char *name = command_line_last(cl, OPT_NAME);
-    g_autofree char *first = NULL;
-
-    if (name) {
-        first = g_strndup(name, strcspn(name, ","));
-        monitor_set_guest_name(g_str_has_prefix(first, "guest=")
-                               ? first + strlen("guest=") : first);
-    }
-}
-
 typedef struct Main {
     const CommandLine *cl;
     GError *err;
@@ -158,7 +145,6 @@ static bool run(AioContext *ctx, const CommandLine *cl)
     Main m = { .cl = cl };
     bool started;
 
-    set_name(cl);
     run_start(ctx, &m);
     if (!m.err) {
         daemonize_done(command_line_has(cl, OPT_LOG), &m.err);
@@ -184,7 +170,7 @@ int main(int argc, char **argv)
     bool ok;
 
     g_set_prgname("colo-storage-daemon");
-    if (!command_line_parse(argc, argv, &cl, &err)) {
+    if (!command_line_parse(argv, &cl, &err)) {
         error_report("%s", err->message);
         command_line_clear(&cl);
         return 1;

@@ -108,8 +108,8 @@ static bool attach(const char *id, bool own_chardev, bool hmp, bool pretty,
     return true;
 }
 
-/* -mon [chardev=]ID[,mode=...][,pretty=on] */
-static bool add_mon(const char *arg, GError **errp)
+/* [chardev=]ID[,mode=...][,pretty=on]: of -mon and of --monitor */
+static bool add_mon(const char *arg, MonitorMode default_mode, GError **errp)
 {
     json_t *tree = keyval_parse(arg, "chardev", NULL, errp);
     g_autoptr(MonitorOptions) options = NULL;
@@ -123,13 +123,29 @@ static bool add_mon(const char *arg, GError **errp)
     if (!options) {
         return false;
     }
-    hmp = !options->has_mode || options->mode == MONITOR_MODE_READLINE;
+    hmp = (options->has_mode ? options->mode : default_mode) ==
+          MONITOR_MODE_READLINE;
     if (hmp && options->has_pretty && options->pretty) {
         error_setg(errp, "'pretty' is not compatible with HMP monitors");
         return false;
     }
     return attach(options->chardev, false, hmp,
                   options->has_pretty && options->pretty, errp);
+}
+
+/*
+ * Two programs have an option of this name.  QEMU's takes a device; that of
+ * its storage daemon the options of -mon, for QMP.
+ */
+static bool is_storage_daemons(const char *arg)
+{
+    json_t *tree = keyval_parse(arg, "chardev", NULL, NULL);
+    const char *id = json_string_value(json_object_get(tree, "chardev"));
+    bool is = g_str_has_prefix(arg, "chardev=") ||
+              json_object_get(tree, "mode") || (id && chardev_lookup(id));
+
+    json_decref(tree);
+    return is;
 }
 
 bool coroutine_fn daemon_add_monitor(DaemonOption option, const char *arg,
@@ -139,7 +155,10 @@ bool coroutine_fn daemon_add_monitor(DaemonOption option, const char *arg,
     g_autofree char *id = NULL;
 
     if (option == OPT_MON) {
-        return add_mon(arg, errp);
+        return add_mon(arg, MONITOR_MODE_READLINE, errp);
+    }
+    if (option == OPT_MONITOR && is_storage_daemons(arg)) {
+        return add_mon(arg, MONITOR_MODE_CONTROL, errp);
     }
     backend = chardev_compat_parse(arg, errp);
     if (!backend) {

@@ -147,6 +147,12 @@ static int load_filter(unsigned groups)
     return ret;
 }
 
+typedef struct Sandbox {
+    bool enable;
+    bool no_new_privs;
+    unsigned groups;            /* SANDBOX_*: to give up */
+} Sandbox;
+
 /* "allow" or "deny" of @key: sets or clears @group in *@groups. */
 static bool parse_group(json_t *opts, const char *key, unsigned group,
                         bool deny_by_default, unsigned *groups, GError **errp)
@@ -168,45 +174,45 @@ static bool parse_group(json_t *opts, const char *key, unsigned group,
 }
 
 /* elevateprivileges=children: ourselves may, what we start may not. */
-static bool parse_privileges(json_t *opts, unsigned *groups, GError **errp)
+static bool parse_privileges(json_t *opts, Sandbox *sandbox, GError **errp)
 {
     const char *key = "elevateprivileges";
     const char *value = json_string_value(json_object_get(opts, key));
 
     if (value && g_str_equal(value, "children")) {
         json_object_del(opts, key);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-            error_setg_errno(errp, errno, "failed to set no_new_privs");
-            return false;
-        }
+        sandbox->no_new_privs = true;
         return true;
     }
-    return parse_group(opts, key, SANDBOX_PRIVILEGED, false, groups, errp);
+    return parse_group(opts, key, SANDBOX_PRIVILEGED, false, &sandbox->groups,
+                       errp);
 }
 
-static bool apply(json_t *opts, GError **errp)
+static bool parse_enable(json_t *opts, Sandbox *sandbox, GError **errp)
 {
-    const char *enable = json_string_value(json_object_get(opts, "enable"));
-    unsigned groups = SANDBOX_DEFAULT;
-    const char *key;
-    json_t *value;
-    int ret;
+    const char *value = json_string_value(json_object_get(opts, "enable"));
 
-    if (!enable || !(g_str_equal(enable, "on") || g_str_equal(enable,
-                                                              "off"))) {
+    sandbox->enable = value && g_str_equal(value, "on");
+    if (!sandbox->enable && !(value && g_str_equal(value, "off"))) {
         error_setg(errp, "expected 'on' or 'off'");
         return false;
     }
-    if (g_str_equal(enable, "off")) {
-        return true;
-    }
     json_object_del(opts, "enable");
-    if (!parse_group(opts, "obsolete", SANDBOX_OBSOLETE, true, &groups,
-                     errp) ||
-        !parse_group(opts, "spawn", SANDBOX_SPAWN, false, &groups, errp) ||
+    return true;
+}
+
+static bool parse(json_t *opts, Sandbox *sandbox, GError **errp)
+{
+    unsigned *groups = &sandbox->groups;
+    const char *key;
+    json_t *value;
+
+    if (!parse_enable(opts, sandbox, errp) ||
+        !parse_group(opts, "obsolete", SANDBOX_OBSOLETE, true, groups, errp) ||
+        !parse_group(opts, "spawn", SANDBOX_SPAWN, false, groups, errp) ||
         !parse_group(opts, "resourcecontrol", SANDBOX_RESOURCE, false,
-                     &groups, errp) ||
-        !parse_privileges(opts, &groups, errp)) {
+                     groups, errp) ||
+        !parse_privileges(opts, sandbox, errp)) {
         return false;
     }
     json_object_foreach(opts, key, value) {
@@ -214,7 +220,25 @@ static bool apply(json_t *opts, GError **errp)
                    "elevateprivileges, spawn or resourcecontrol", key);
         return false;
     }
-    ret = load_filter(groups);
+    return true;
+}
+
+static bool apply(json_t *opts, GError **errp)
+{
+    Sandbox sandbox = { .groups = SANDBOX_DEFAULT };
+    int ret;
+
+    if (!parse(opts, &sandbox, errp)) {
+        return false;
+    }
+    if (!sandbox.enable) {
+        return true;
+    }
+    if (sandbox.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        error_setg_errno(errp, errno, "failed to set no_new_privs");
+        return false;
+    }
+    ret = load_filter(sandbox.groups);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "failed to install the seccomp filter");
     }

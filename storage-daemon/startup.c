@@ -131,6 +131,7 @@ static const struct {
     DaemonOption option;
     bool coroutine_fn (*apply)(const char *arg, GError **errp);
 } steps[] = {
+    { OPT_NAME, name_option_apply },
     { OPT_OBJECT, object_option_apply },
     { OPT_CHARDEV, daemon_add_chardev },
     { OPT_BLOCKDEV, add_blockdev },

@@ -40,7 +40,7 @@ typedef enum DaemonOption {
 /* One option as it was given. */
 typedef struct GivenOption {
     DaemonOption option;
-    const char *name;           /* without dashes */
+    char *name;                 /* with its dashes */
     const char *arg;            /* NULL if it takes none */
 } GivenOption;
 
@@ -48,9 +48,8 @@ typedef struct CommandLine {
     GArray *given;              /* of GivenOption, in order */
 } CommandLine;
 
-/* Read the command line.  The strings stay argv's. */
-bool command_line_parse(int argc, char **argv, CommandLine *cl,
-                        GError **errp);
+/* Read the command line, up to a NULL.  The arguments stay argv's. */
+bool command_line_parse(char **argv, CommandLine *cl, GError **errp);
 void command_line_clear(CommandLine *cl);
 
 /* The last argument of @option, NULL if it was not given. */
@@ -74,6 +73,9 @@ bool sandbox_apply(const char *arg, GError **errp);
 /* -object; and its argument as it may be shown, without secrets.  g_free. */
 bool coroutine_fn object_option_apply(const char *arg, GError **errp);
 char *object_option_echo(const char *arg);
+
+/* -name */
+bool coroutine_fn name_option_apply(const char *arg, GError **errp);
 
 /* -trace */
 bool trace_option_apply(const char *arg, GError **errp);

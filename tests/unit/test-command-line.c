@@ -21,11 +21,12 @@ static char *parse(CommandLine *cl, ...)
 
     g_ptr_array_add(argv, (char *)"daemon");
     va_start(ap, cl);
-    while ((word = va_arg(ap, const char *))) {
+    do {
+        word = va_arg(ap, const char *);
         g_ptr_array_add(argv, (char *)word);
-    }
+    } while (word);
     va_end(ap);
-    if (command_line_parse(argv->len, (char **)argv->pdata, cl, &err)) {
+    if (command_line_parse((char **)argv->pdata, cl, &err)) {
         return g_strdup("");
     }
     return g_strdup(err->message);
@@ -53,6 +54,22 @@ static void test_one_or_two_dashes(void)
     command_line_clear(&cl);
 }
 
+static void test_argument_after_equals(void)
+{
+    CommandLine cl = { NULL };
+    g_autofree char *error = parse(&cl, "--blockdev=driver=null-co",
+                                   "--name=", "-S", NULL);
+
+    g_assert_cmpstr(error, ==, "");
+    g_assert_cmpstr(command_line_last(&cl, OPT_BLOCKDEV), ==,
+                    "driver=null-co");
+    g_assert_cmpstr(g_array_index(cl.given, GivenOption, 0).name, ==,
+                    "--blockdev");
+    g_assert_cmpstr(command_line_last(&cl, OPT_NAME), ==, "");
+    g_assert_true(command_line_has(&cl, OPT_STOPPED));
+    command_line_clear(&cl);
+}
+
 static void test_faults_name_the_option(void)
 {
     check_error("-foo: invalid option", "-foo", NULL);
@@ -60,6 +77,9 @@ static void test_faults_name_the_option(void)
     check_error("'x.img' is not an option", "x.img", NULL);
     check_error("-: invalid option", "-", NULL);
     check_error("---S: invalid option", "---S", NULL);
+    check_error("--foo: invalid option", "--foo=x", NULL);
+    check_error("-drive=x: invalid option", "-drive=x", NULL);
+    check_error("--S: takes no argument", "--S=on", NULL);
 }
 
 static void check_echo(const char *arg, const char *expected)
@@ -219,6 +239,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/command-line/dashes", test_one_or_two_dashes);
+    g_test_add_func("/command-line/equals", test_argument_after_equals);
     g_test_add_func("/command-line/faults", test_faults_name_the_option);
     g_test_add_func("/command-line/secret-echo", test_secrets_are_not_shown);
     g_test_add_func("/command-line/secret-error",

@@ -70,8 +70,7 @@ class Daemon:
         return str(self.directory / f'qmp{number}.sock')
 
     def monitor_args(self, number):
-        peer = find_binary(self.name).endswith(PEER)
-        mon = '--monitor' if peer else '-mon'
+        mon = '-mon' if self.name == QEMU else '--monitor'
         path = self.monitor_path(number)
         return ['--chardev', f'socket,id=qmp{number},path={path},'
                              'server=on,wait=off',
