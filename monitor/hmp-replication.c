@@ -41,8 +41,9 @@ static void print_secondary(const BlockReplicationSecondaryInfo *info,
     g_string_append_printf(out, "    Disk:             %s, seen by %s\r\n",
                            info->disk, info->top);
     g_string_append_printf(out, "    Received:         %s in %" PRId64
-                           " requests\r\n", received,
-                           info->received_requests);
+                           " requests, writer %s\r\n", received,
+                           info->received_requests,
+                           BlockReplicationWriter_str(info->writer));
     g_string_append_printf(out, "    Held:             %s written here, %s "
                            "overwritten there%s\r\n", active, hidden,
                            info->high_mark ? ", a checkpoint is due" : "");
@@ -53,12 +54,30 @@ static void print_secondary(const BlockReplicationSecondaryInfo *info,
     }
 }
 
+static const char *state_text(const BlockReplicationInfo *info)
+{
+    if (info->state == BLOCK_REPLICATION_STATE_NONE) {
+        return info->attached ? "attached, not started" : "not attached";
+    }
+    return BlockReplicationState_str(info->state);
+}
+
+static void print_error(const BlockReplicationError *error, GString *out)
+{
+    g_string_append_printf(out, "    Error:            %s on %s", error->what,
+                           error->node_name);
+    if (error->has_offset) {
+        g_string_append_printf(out, " at offset %" PRId64, error->offset);
+    }
+    g_string_append_printf(out, ": %s, %" PRId64 " ms ago\r\n", error->desc,
+                           error->age);
+}
+
 static void print_disk(const BlockReplicationInfo *info, GString *out)
 {
     g_string_append_printf(out, "%s: %s, %s, epoch %" PRId64 "\r\n",
                            info->node_name, ReplicationMode_str(info->mode),
-                           BlockReplicationState_str(info->state),
-                           info->epoch);
+                           state_text(info), info->epoch);
     if (info->peer) {
         g_string_append_printf(out, "    Peer:             %s\r\n",
                                info->peer);
@@ -74,10 +93,14 @@ static void print_disk(const BlockReplicationInfo *info, GString *out)
     if (info->secondary) {
         print_secondary(info->secondary, out);
     }
+    if (info->state_file) {
+        g_string_append_printf(out, "    State file:       %s says %s\r\n",
+                               info->state_file, info->has_disk_state ?
+                               ReplicationDiskState_str(info->disk_state) :
+                               "nothing");
+    }
     if (info->error) {
-        g_string_append_printf(out, "    Error:            %s on %s: %s\r\n",
-                               info->error->what, info->error->node_name,
-                               info->error->desc);
+        print_error(info->error, out);
     }
 }
 

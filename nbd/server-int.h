@@ -103,6 +103,7 @@ struct NBDConnection {
     bool rx_drained;            /* the socket was empty a moment ago */
     bool rx_large;              /* the last payload was a large one */
     bool parsing;               /* more requests may follow at once */
+    bool said_goodbye;          /* NBD_CMD_DISC */
     NBDPoolUser pool_user;
     unsigned activity;          /* changes with each request */
     unsigned trim_activity;

@@ -311,7 +311,11 @@ static bool coroutine_fn nbd_rx_co_request(NBDConnection *conn)
         return false;
     }
     r = nbd_request_decode(conn->rx->data + conn->rx_pos);
-    if (!nbd_rx_check_header(conn, &r) || r.type == NBD_CMD_DISC) {
+    if (!nbd_rx_check_header(conn, &r)) {
+        return false;
+    }
+    if (r.type == NBD_CMD_DISC) {
+        conn->said_goodbye = true;
         return false;
     }
     conn->rx_pos += NBD_REQUEST_SIZE;

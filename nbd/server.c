@@ -182,7 +182,7 @@ static void coroutine_fn nbd_connection_co_transmit(NBDConnection *conn)
     nbd_pool_remove_user(&conn->pool_user);
     LIST_REMOVE(conn, next_in_export);
     if (exp->ops->client_left) {
-        exp->ops->client_left(exp, conn);
+        exp->ops->client_left(exp, conn, !conn->said_goodbye);
     }
     exp->ops->unref(exp);
 }

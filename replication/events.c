@@ -97,6 +97,9 @@ BlockReplicationInfoList *replication_group_query(void)
         info->has_last_pause = disk->has_pause;
         info->last_pause = disk->pause_us;
         add_record(info, disk->record);
+        if (info->secondary) {
+            info->secondary->writer = disk->writer_state;
+        }
         QAPI_LIST_APPEND(tail, info);
     }
     return list;

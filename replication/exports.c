@@ -2,8 +2,9 @@
  * Exports of replicated disks: who may write, and who may be served
  *
  * The peer writes to a secondary disk through an export of it.  While
- * replication runs one client of those exports writes, the first one to do so,
- * until it leaves; afterwards the peer's exports are shut down.
+ * replication runs one client of those exports writes, the first one to do so.
+ * When it has left the next one may; when it was lost nobody may, because
+ * writes may be lost with it.  A failover shuts the peer's exports down.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,8 +40,10 @@ static bool guard_may_write(BlockExportGuard *guard, BlockExport *exp,
     if (G_LIKELY(disk->writer == client)) {
         return true;
     }
-    if (!disk->writer) {
+    if (!disk->writer &&
+        disk->writer_state != BLOCK_REPLICATION_WRITER_LOST) {
         disk->writer = client;
+        disk->writer_state = BLOCK_REPLICATION_WRITER_PRESENT;
         return true;
     }
     if (disk->refused != client) {
@@ -48,17 +51,32 @@ static bool guard_may_write(BlockExportGuard *guard, BlockExport *exp,
         qapi_event_send_block_replication_writer_refused(
             replicated_disk_name(disk), exp->id);
     }
-    error_setg(errp, "Export '%s' is being replicated to by another client, "
-               "which alone may write", exp->id);
+    error_setg(errp, disk->writer ? "Export '%s' is being replicated to by "
+               "another client, which alone may write" :
+               "Export '%s' has lost the client that replicated to it; nobody "
+               "may write until replication is started again", exp->id);
     return false;
 }
 
-static void guard_client_left(BlockExportGuard *guard, const void *client)
+static void writer_left(ReplicatedDisk *disk, bool lost)
+{
+    disk->writer = NULL;
+    disk->writer_state = lost ? BLOCK_REPLICATION_WRITER_LOST
+                              : BLOCK_REPLICATION_WRITER_LEFT;
+    qapi_event_send_block_replication_writer_left(replicated_disk_name(disk),
+                                                  lost);
+    if (lost) {
+        replication_writer_lost(disk->r);
+    }
+}
+
+static void guard_client_left(BlockExportGuard *guard, const void *client,
+                              bool lost)
 {
     ReplicatedDisk *disk = container_of(guard, ReplicatedDisk, guard);
 
     if (disk->writer == client) {
-        disk->writer = NULL;
+        writer_left(disk, lost);
     }
     if (disk->refused == client) {
         disk->refused = NULL;
@@ -69,6 +87,7 @@ void replicated_disk_guard_exports(ReplicatedDisk *disk)
 {
     BlockExport *exp = NULL;
 
+    disk->writer_state = BLOCK_REPLICATION_WRITER_NONE;
     disk->guard.may_write = guard_may_write;
     disk->guard.client_left = guard_client_left;
     while ((exp = block_export_next(exp))) {
@@ -83,6 +102,7 @@ void replicated_disk_unguard_exports(ReplicatedDisk *disk)
     BlockExport *exp = NULL;
 
     disk->writer = disk->refused = NULL;
+    disk->writer_state = BLOCK_REPLICATION_WRITER_NONE;
     while ((exp = block_export_next(exp))) {
         if (exp->guard == &disk->guard) {
             exp->guard = NULL;

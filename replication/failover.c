@@ -162,6 +162,7 @@ bool replication_group_failover(const char *node, GError **errp)
     }
     for (i = 0; i < disks->len; i++) {
         if (replicated_disk_is_secondary(disks->pdata[i])) {
+            replicated_disk_unguard_exports(disks->pdata[i]);
             replicated_disk_shutdown_exports(disks->pdata[i]);
         }
     }

@@ -35,7 +35,8 @@ typedef struct ReplicatedDisk {
 
     /* Exports of the disk: who writes, whom it was said last to who may not */
     BlockExportGuard guard;
-    const void *writer;
+    const void *writer;         /* NULL unless present */
+    BlockReplicationWriter writer_state;
     const void *refused;
 
     /* On disk; NULL: nothing is */
@@ -129,7 +130,7 @@ void replication_cut_end(ReplicationCut *cut);
 
 /* exports.c */
 
-/* Let one client only write to the disk; let all; disconnect them all. */
+/* Let one client only write to the disk, anew; let all; disconnect all. */
 void replicated_disk_guard_exports(ReplicatedDisk *disk);
 void replicated_disk_unguard_exports(ReplicatedDisk *disk);
 void replicated_disk_shutdown_exports(ReplicatedDisk *disk);

@@ -59,7 +59,6 @@ static bool coroutine_fn start_disk(ReplicationCut *cut, ReplicatedDisk *disk,
     bool ok;
 
     disk->changing = true;
-    disk->writer = disk->refused = NULL;
     disk->has_pause = false;
     replication_set_generation(disk->r, disk->generation);
     ok = replication_start(disk->r, errp);

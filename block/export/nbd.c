@@ -66,12 +66,13 @@ static bool export_nbd_may_write(NBDExport *nbd, const void *client,
     return false;
 }
 
-static void export_nbd_client_left(NBDExport *nbd, const void *client)
+static void export_nbd_client_left(NBDExport *nbd, const void *client,
+                                   bool lost)
 {
     BlockExportGuard *guard = from_nbd(nbd)->common.guard;
 
     if (guard) {
-        guard->client_left(guard, client);
+        guard->client_left(guard, client, lost);
     }
 }
 

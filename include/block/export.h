@@ -22,8 +22,9 @@ typedef struct BlockExport BlockExport;
 typedef struct BlockExportGuard {
     bool (*may_write)(struct BlockExportGuard *guard, BlockExport *exp,
                       const void *client, GError **errp);
-    /* Nothing more comes from @client. */
-    void (*client_left)(struct BlockExportGuard *guard, const void *client);
+    /* Nothing more comes from @client.  @lost: it did not say good-bye. */
+    void (*client_left)(struct BlockExportGuard *guard, const void *client,
+                        bool lost);
 } BlockExportGuard;
 
 /* What is asked and told above when exports come. */

@@ -123,6 +123,12 @@ void replication_merge_progress(Replication *r, ColoMergeProgress *progress);
  */
 void replication_give_up_peer(Replication *r, int ret);
 
+/*
+ * Secondary: the connection through which the primary writes was lost, and
+ * with it maybe writes.  Sticky error: the disk is no checkpoint as it is.
+ */
+void replication_writer_lost(Replication *r);
+
 /* Bytes that the primary's guest wrote and nobody forwarded. */
 int64_t replication_unforwarded_bytes(const Replication *r);
 

@@ -42,8 +42,11 @@ typedef struct NBDExportOps {
      * Default: it may.
      */
     bool (*may_write)(NBDExport *exp, const void *client, char **why);
-    /* Nothing more comes from @client.  Default: nothing. */
-    void (*client_left)(NBDExport *exp, const void *client);
+    /*
+     * Nothing more comes from @client.  @lost: it did not say so, and what it
+     * sent last may be missing.  Default: nothing.
+     */
+    void (*client_left)(NBDExport *exp, const void *client, bool lost);
 
     int coroutine_fn (*preadv)(NBDExport *exp, int64_t offset, int64_t bytes,
                                IOVector *qiov);

@@ -133,6 +133,13 @@ const ReplicationError *replication_error(const Replication *r)
     return &r->error;
 }
 
+void replication_writer_lost(Replication *r)
+{
+    if (r->state == BLOCK_REPLICATION_STATE_RUNNING) {
+        r->error.ret = -ECONNRESET;
+    }
+}
+
 void replication_get_info(Replication *r, BlockReplicationInfo *info)
 {
     info->node_name = g_strdup(bdrv_node_name(r->bs));

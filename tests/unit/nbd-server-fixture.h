@@ -31,7 +31,7 @@ typedef struct Disk {
     unsigned n_status;
     bool slow;                  /* requests take a turn of the loop */
     bool refuse_writers;
-    unsigned n_left;            /* clients that have gone */
+    unsigned n_left, n_lost;    /* clients that have gone */
 } Disk;
 
 typedef struct Fixture {
@@ -86,9 +86,10 @@ static bool disk_may_write(NBDExport *exp, const void *client, char **why)
     return true;
 }
 
-static void disk_client_left(NBDExport *exp, const void *client)
+static void disk_client_left(NBDExport *exp, const void *client, bool lost)
 {
     disk_of(exp)->n_left++;
+    disk_of(exp)->n_lost += lost;
 }
 
 static int coroutine_fn disk_begin(NBDExport *exp, unsigned flags)

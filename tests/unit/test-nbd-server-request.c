@@ -569,6 +569,18 @@ static void test_owner_is_told_who_left(Fixture *f, gconstpointer d)
     send_request(f, NBD_CMD_DISC, 0, 1, 0, 0);
     expect_close(f);
     g_assert_cmpuint(f->disk.n_left, ==, 1);
+    g_assert_cmpuint(f->disk.n_lost, ==, 0);
+}
+
+static void test_owner_is_told_who_was_lost(Fixture *f, gconstpointer d)
+{
+    client_go(f, false);
+    send_write(f, 1, 0, 0xaa, 512);
+    expect_simple(f, 1, 0);
+    shutdown(f->fd, SHUT_RDWR);
+    turn(f);
+    g_assert_cmpuint(f->disk.n_left, ==, 1);
+    g_assert_cmpuint(f->disk.n_lost, ==, 1);
 }
 
 #define ADD(name, func) \
@@ -610,6 +622,7 @@ int main(int argc, char **argv)
     ADD("refused-writer", test_refused_writer_may_read);
     ADD("writers-ask", test_all_writing_commands_ask);
     ADD("left", test_owner_is_told_who_left);
+    ADD("lost", test_owner_is_told_who_was_lost);
     ADD("idle-memory", test_memory_is_given_back_when_idle);
     return g_test_run();
 }

@@ -99,6 +99,8 @@ void replication_get_info(Replication *r, BlockReplicationInfo *info)
     info->node_name = g_strdup(r->bs->node_name);
     info->mode = r->mode;
     info->state = r->state;
+    info->attached = r->mode == REPLICATION_MODE_PRIMARY
+        ? replication_has_node_above(r->bs) : secondary_top(r) != NULL;
     info->epoch = r->epoch;
     info->generation = r->generation;
     info->error = error_info(r);

@@ -192,6 +192,7 @@ void deadline_remove(Replication *r, Forward *f);
 void secondary_init(Replication *r);
 void coroutine_fn secondary_co_close(Replication *r);
 BlockDriverState *secondary_top(Replication *r);
+bool replication_has_node_above(BlockDriverState *bs);
 BlockDriverState *secondary_disk(Replication *r);
 bool coroutine_fn secondary_co_check_start(Replication *r, GError **errp);
 bool coroutine_fn secondary_co_start(Replication *r, GError **errp);

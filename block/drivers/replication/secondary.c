@@ -31,7 +31,7 @@ BlockDriverState *secondary_disk(Replication *r)
     return layers->backing ? layers->backing->bs : NULL;
 }
 
-static bool has_node_above(BlockDriverState *bs)
+bool replication_has_node_above(BlockDriverState *bs)
 {
     BdrvChild *edge;
 
@@ -51,7 +51,7 @@ BlockDriverState *secondary_top(Replication *r)
     if (!top || top == r->bs) {
         return top;
     }
-    return !has_node_above(top) && bdrv_is_above_or_same(top, r->bs)
+    return !replication_has_node_above(top) && bdrv_is_above_or_same(top, r->bs)
         ? top : NULL;
 }
 

@@ -325,6 +325,14 @@ void replication_give_up_peer(Replication *r, int ret)
     }
 }
 
+void replication_writer_lost(Replication *r)
+{
+    if (replication_is_running(r)) {
+        replication_set_error(r, -ECONNRESET, secondary_disk(r)->node_name,
+                              -1, "receiving from the primary");
+    }
+}
+
 /* What others ask for */
 
 BlockDriverState *replication_bs(Replication *r)
