@@ -285,6 +285,18 @@ static inline void expect_option_reply(Fixture *f, uint32_t option, uint32_t typ
     g_assert_cmpint(reply.option, ==, option);
 }
 
+static inline void expect_option_error(Fixture *f, uint32_t option,
+                                       uint32_t type, const char *text)
+{
+    g_autofree char *data = g_malloc(65537);
+    NBDOptionReply reply = recv_option_reply(f, data);
+
+    g_assert_cmphex(reply.type, ==, type);
+    g_assert_cmpint(reply.option, ==, option);
+    data[reply.length] = '\0';
+    g_assert_cmpstr(data, ==, text);
+}
+
 /* NBD_OPT_INFO and _GO, asking for one kind of information */
 static inline void send_info(Fixture *f, uint32_t option, const char *name,
                              uint16_t kind)

@@ -13,8 +13,10 @@
 #include "block/block-backend.h"
 #include "block/drivers.h"
 #include "io/yank.h"
+#include "log-capture.h"
 #include "nbd-fake-server.h"
 #include "nbd/protocol.h"
+#include "util/trace.h"
 
 #define SECOND NANOSECONDS_PER_SECOND
 
@@ -385,27 +387,45 @@ static void test_attempts_back_off(Fixture *f, gconstpointer data)
     g_assert_cmpint(f->server->accepted, <=, 70);
 }
 
+/* The server is there again, but attempts fail for @reason. */
+static void assert_not_used(Fixture *f, const char *reason)
+{
+    g_autofree char *text = g_strdup_printf("node 'n0': %s\n", reason);
+
+    log_capture_begin();
+    pass(f, 20 * SECOND);
+    log_capture_end(text);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+}
+
 static void test_changed_export_is_refused(Fixture *f, gconstpointer data)
 {
+    trace_enable("nbd_reconnect_failed", true, NULL);
     open_node(f);
     fake_server_stop(f->server);
     f->server->size = 2 * MiB;
     fake_server_restart(f->ctx, f->server);
-    pass(f, 20 * SECOND);
-    g_assert_cmpint(read_now(f), ==, -EIO);
+    assert_not_used(f, "export has changed its size from 1048576 to 2097152 "
+                    "bytes");
 
     f->server->size = 1 * MiB;
     f->server->flags |= NBD_FLAG_READ_ONLY;
-    pass(f, 20 * SECOND);
-    g_assert_cmpint(read_now(f), ==, -EIO);
+    assert_not_used(f, "export has become read-only");
 
     f->server->flags &= ~(NBD_FLAG_READ_ONLY | NBD_FLAG_SEND_FLUSH);
-    pass(f, 20 * SECOND);
-    g_assert_cmpint(read_now(f), ==, -EIO);
+    assert_not_used(f, "export has lost features (flags 0x4)");
 
     f->server->flags |= NBD_FLAG_SEND_FLUSH;
+    f->server->min_block = f->server->opt_block = 4096;
+    f->server->max_block = 1 * MiB;
+    assert_not_used(f, "export has changed its block sizes");
+
+    f->server->min_block = f->server->opt_block = f->server->max_block = 0;
+    log_capture_begin();
     pass(f, 20 * SECOND);
+    log_capture_end("node 'n0': connected to the NBD server again\n");
     g_assert_cmpint(read_now(f), ==, 0);
+    trace_enable("*", false, NULL);
 }
 
 /* Giving up: yank, cancel, drain, close */

@@ -127,6 +127,15 @@ static GByteArray *plain_server_new(void)
     return s;
 }
 
+static GByteArray *oldstyle_server_new(void)
+{
+    GByteArray *s = g_byte_array_new();
+
+    put64(s, NBD_MAGIC);
+    put64(s, NBD_CLIENT_MAGIC);
+    return s;
+}
+
 /* Running the client */
 
 typedef struct Result {
@@ -189,6 +198,16 @@ static void assert_ok(Result *r)
 static void assert_fails(GByteArray *server, const char *message)
 {
     g_autoptr(Result) r = negotiate(server, NULL);
+
+    g_assert_nonnull(r->err);
+    g_assert_cmpstr(r->err->message, ==, message);
+}
+
+/* The same with a client that wants TLS; it never comes to use the creds. */
+static void assert_tls_fails(GByteArray *server, const char *message)
+{
+    const NBDClientParams params = { .tls_creds = (TLSCreds *)server };
+    g_autoptr(Result) r = negotiate(server, &params);
 
     g_assert_nonnull(r->err);
     g_assert_cmpstr(r->err->message, ==, message);
@@ -291,11 +310,9 @@ static void test_not_fixed_newstyle_pads_with_zeroes(void)
 static void test_oldstyle_server_works(void)
 {
     static const uint8_t zeroes[NBD_RESERVED_ZEROES];
-    GByteArray *s = g_byte_array_new();
+    GByteArray *s = oldstyle_server_new();
     g_autoptr(Result) r = NULL;
 
-    put64(s, NBD_MAGIC);
-    put64(s, NBD_CLIENT_MAGIC);
     put64(s, 2000);
     put32(s, NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH);
     put(s, zeroes, sizeof(zeroes));
@@ -380,6 +397,61 @@ static void test_server_message_is_passed_on(void)
     assert_fails(s, "Unknown error code 4711 when asking for option 7 (go)");
 }
 
+static void test_refusals_are_named(void)
+{
+    static const struct {
+        uint32_t type;
+        const char *message;
+    } refusals[] = {
+        { NBD_REP_ERR_UNSUP, "Unsupported option 5 (starttls)" },
+        { NBD_REP_ERR_POLICY, "Denied by server for option 5 (starttls)" },
+        { NBD_REP_ERR_INVALID,
+          "Invalid parameters for option 5 (starttls)" },
+        { NBD_REP_ERR_PLATFORM,
+          "Server lacks support for option 5 (starttls)" },
+        { NBD_REP_ERR_SHUTDOWN,
+          "Server shutting down before option 5 (starttls)" },
+        { NBD_REP_ERR_BLOCK_SIZE_REQD,
+          "Server requires INFO_BLOCK_SIZE for option 5 (starttls)" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        g_autofree char *message = g_strconcat(refusals[i].message,
+                                               "\nserver reported: why",
+                                               NULL);
+        GByteArray *s = server_new(NBD_FLAG_FIXED_NEWSTYLE);
+
+        put_error(s, NBD_OPT_STARTTLS, refusals[i].type, "why");
+        assert_tls_fails(s, message);
+    }
+}
+
+static void test_servers_without_tls_are_refused(void)
+{
+    GByteArray *s = server_new(0);
+
+    assert_tls_fails(s, "Server does not support STARTTLS");
+
+    s = oldstyle_server_new();
+    assert_tls_fails(s, "Server does not support STARTTLS");
+}
+
+static void test_oldstyle_servers_cannot_do_much(void)
+{
+    const NBDClientParams named = { .export = "disk" };
+    GByteArray *s = oldstyle_server_new();
+    g_autoptr(Result) r = negotiate(s, &named);
+
+    g_assert_nonnull(r->err);
+    g_assert_cmpstr(r->err->message, ==,
+                    "Server does not support non-empty export names");
+
+    s = oldstyle_server_new();
+    put64(s, 2000);
+    put32(s, 0x10001);
+    assert_fails(s, "Unexpected export flags 0x10001");
+}
+
 static void test_lengths_are_bounded(void)
 {
     uint8_t buf[NBD_OPTION_REPLY_SIZE];
@@ -419,6 +491,11 @@ static void test_bad_order_is_refused(void)
     put_reply(s, NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
     assert_fails(s, "broken server omitted NBD_INFO_EXPORT");
 
+    s = server_new(NBD_FLAG_FIXED_NEWSTYLE);
+    put_reply(s, NBD_OPT_STRUCTURED_REPLY, NBD_REP_SERVER, NULL, 0);
+    assert_fails(s, "Server answered option 8 (structured reply) with "
+                 "unexpected reply 2 (server)");
+
     s = plain_server_new();
     put_reply(s, NBD_OPT_GO, NBD_REP_SERVER, NULL, 0);
     assert_fails(s, "unexpected reply type 2 (server), expected 3 (info)");
@@ -449,6 +526,13 @@ static void test_wrong_contexts_are_refused(void)
     put_context(s, 2, NBD_META_BASE_ALLOCATION);
     assert_fails(s, "Failed to negotiate query 'base:allocation', server "
                  "answered with more than one context");
+
+    s = server_new(NBD_FLAG_FIXED_NEWSTYLE);
+    put_reply(s, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ACK, NULL, 0);
+    put_reply(s, NBD_OPT_SET_META_CONTEXT, NBD_REP_META_CONTEXT, "\0\0\0", 3);
+    assert_fails(s, "Failed to negotiate query 'base:allocation', server "
+                 "answered with unexpected reply 4 (meta context) of 3 "
+                 "bytes");
 }
 
 static void test_impossible_sizes_are_refused(void)
@@ -530,6 +614,10 @@ int main(int argc, char **argv)
     ADD("end-of-stream-is-named-anywhere",
         test_end_of_stream_is_named_anywhere);
     ADD("server-message-is-passed-on", test_server_message_is_passed_on);
+    ADD("refusals-are-named", test_refusals_are_named);
+    ADD("servers-without-tls", test_servers_without_tls_are_refused);
+    ADD("oldstyle-servers-cannot-do-much",
+        test_oldstyle_servers_cannot_do_much);
     ADD("lengths-are-bounded", test_lengths_are_bounded);
     ADD("bad-order-is-refused", test_bad_order_is_refused);
     ADD("endless-infos-are-cut-off", test_endless_infos_are_cut_off);

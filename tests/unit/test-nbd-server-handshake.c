@@ -49,16 +49,11 @@ static void test_smallest_block_is_1_unless_asked(Fixture *f,
 
 static void test_unknown_export_is_named(Fixture *f, gconstpointer d)
 {
-    uint8_t data[256];
-    NBDOptionReply reply;
-
     client_connect(f);
     greet(f, FLAGS);
     send_info(f, NBD_OPT_GO, "nope", NBD_INFO_EXPORT);
-    reply = recv_option_reply(f, data);
-    g_assert_cmphex(reply.type, ==, NBD_REP_ERR_UNKNOWN);
-    data[reply.length] = '\0';
-    g_assert_cmpstr((char *)data, ==, "export 'nope' not present");
+    expect_option_error(f, NBD_OPT_GO, NBD_REP_ERR_UNKNOWN,
+                        "export 'nope' not present");
 
     /* and it goes on */
     send_info(f, NBD_OPT_INFO, "disk", NBD_INFO_EXPORT);
@@ -139,7 +134,8 @@ static void test_unknown_option_is_unsupported(Fixture *f, gconstpointer d)
     client_connect(f);
     greet(f, FLAGS);
     send_option(f, 4711, "data", 4);
-    expect_option_reply(f, 4711, NBD_REP_ERR_UNSUP);
+    expect_option_error(f, 4711, NBD_REP_ERR_UNSUP,
+                        "Unsupported option 4711 (<unknown>)");
     send_option(f, NBD_OPT_EXTENDED_HEADERS, NULL, 0);
     expect_option_reply(f, NBD_OPT_EXTENDED_HEADERS, NBD_REP_ERR_UNSUP);
 }
@@ -150,7 +146,11 @@ static void test_starttls_without_creds_is_refused(Fixture *f,
     client_connect(f);
     greet(f, FLAGS);
     send_option(f, NBD_OPT_STARTTLS, NULL, 0);
-    expect_option_reply(f, NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY);
+    expect_option_error(f, NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY,
+                        "TLS not configured");
+    send_option(f, NBD_OPT_STARTTLS, "x", 1);
+    expect_option_error(f, NBD_OPT_STARTTLS, NBD_REP_ERR_INVALID,
+                        "option 'starttls' takes no data");
 }
 
 static void test_structured_reply_only_once(Fixture *f, gconstpointer d)
@@ -158,11 +158,13 @@ static void test_structured_reply_only_once(Fixture *f, gconstpointer d)
     client_connect(f);
     greet(f, FLAGS);
     send_option(f, NBD_OPT_STRUCTURED_REPLY, "x", 1);
-    expect_option_reply(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ERR_INVALID);
+    expect_option_error(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ERR_INVALID,
+                        "option 'structured reply' takes no data");
     send_option(f, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
     expect_option_reply(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ACK);
     send_option(f, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
-    expect_option_reply(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ERR_INVALID);
+    expect_option_error(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ERR_INVALID,
+                        "structured reply already negotiated");
 }
 
 static void test_meta_contexts_need_structured_replies(Fixture *f,
@@ -171,7 +173,9 @@ static void test_meta_contexts_need_structured_replies(Fixture *f,
     client_connect(f);
     greet(f, FLAGS);
     send_meta(f, NBD_OPT_SET_META_CONTEXT, "disk", "base:allocation");
-    expect_option_reply(f, NBD_OPT_SET_META_CONTEXT, NBD_REP_ERR_INVALID);
+    expect_option_error(f, NBD_OPT_SET_META_CONTEXT, NBD_REP_ERR_INVALID,
+                        "request option 'set meta context' when structured "
+                        "reply is not negotiated");
 }
 
 static void test_meta_contexts_are_listed(Fixture *f, gconstpointer d)
@@ -226,7 +230,8 @@ static void test_too_many_queries_are_malformed(Fixture *f, gconstpointer d)
     send_option(f, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
     expect_option_reply(f, NBD_OPT_STRUCTURED_REPLY, NBD_REP_ACK);
     send_option(f, NBD_OPT_SET_META_CONTEXT, data, sizeof(data));
-    expect_option_reply(f, NBD_OPT_SET_META_CONTEXT, NBD_REP_ERR_INVALID);
+    expect_option_error(f, NBD_OPT_SET_META_CONTEXT, NBD_REP_ERR_INVALID,
+                        "malformed query for meta contexts");
 }
 
 static void test_oversized_option_closes(Fixture *f, gconstpointer d)
