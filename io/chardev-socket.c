@@ -33,6 +33,7 @@ typedef struct SocketChardev {
     IOChannel *plain;           /* shakes hands, or is the stream's base */
     SocketConnect *connecting;  /* a connection is being made */
     AioTimer reconnect;
+    bool failure_told;          /* since the last connection */
     Coroutine *waiter;          /* co_open of a server with wait=on */
 } SocketChardev;
 
@@ -166,10 +167,16 @@ static void coroutine_fn socket_co_redial(void *opaque)
 {
     SocketChardev *s = opaque;
     g_autoptr(GError) err = NULL;
+    bool failed = !socket_co_dial(s, &err);
 
-    if (!socket_co_dial(s, &err) && !s->base.closed) {
+    if (failed && !s->base.closed) {
+        if (!s->failure_told) {
+            warn_report("Unable to connect character device %s: %s",
+                        s->base.id, err->message);
+        }
         socket_dial_later(s);
     }
+    s->failure_told = failed;
     chardev_unref(&s->base);
 }
 

@@ -14,6 +14,7 @@
 #include "co-run.h"
 #include "io/socket.h"
 #include "io/yank.h"
+#include "object-helpers.h"
 #include "qapi/qapi-visit-char.h"
 
 typedef struct Fixture {
@@ -308,6 +309,76 @@ static void test_client_reconnects(Fixture *f, gconstpointer data)
     f->ctx = aio_context_new(NULL, NULL);
 }
 
+/* TLS: a client with a key and a server that knows it */
+
+static void take_stream(IOChannel *ioc, void *opaque)
+{
+    *(IOChannel **)opaque = ioc;
+}
+
+static void add_key(Fixture *f)
+{
+    g_autofree char *path = g_build_filename(f->dir, "keys.psk", NULL);
+
+    g_assert_true(g_file_set_contents(path, "alice:6a1f9a2d2b8f4c0e\n", -1,
+                                      NULL));
+    must_object_add("{'qom-type': 'tls-creds-psk', 'id': 'server', "
+                    "'endpoint': 'server', 'dir': '%s'}", f->dir);
+    must_object_add("{'qom-type': 'tls-creds-psk', 'id': 'client', "
+                    "'dir': '%s', 'username': 'alice'}", f->dir);
+}
+
+/* The server reads it for each client. */
+static void remove_key(Fixture *f)
+{
+    g_autofree char *path = g_build_filename(f->dir, "keys.psk", NULL);
+
+    g_unlink(path);
+}
+
+static void test_key(Fixture *f, gconstpointer data)
+{
+    IOChannel *server = NULL, *client = NULL;
+    char buf[2] = "";
+
+    add_key(f);
+    add(f, "srv", UNIX_SOCKET(", 'tls-creds': 'server'"));
+    g_assert_true(chardev_attach(chardev_lookup("srv"), take_stream, &server,
+                                 NULL));
+    add(f, "mon", UNIX_SOCKET(", 'server': false, 'tls-creds': 'client'"));
+    g_assert_true(chardev_attach(chardev_lookup("mon"), take_stream, &client,
+                                 NULL));
+    while (!server || !client) {
+        aio_poll(f->ctx, true);
+    }
+    g_assert_cmpint(io_channel_writev(client,
+                                      &(struct iovec){ (void *)"hi", 2 }, 1),
+                    ==, 2);
+    g_assert_cmpint(read_now(server, buf), ==, 2);
+    g_assert_cmpmem(buf, 2, "hi", 2);
+    io_channel_unref(client);
+    io_channel_unref(server);
+    remove_key(f);
+}
+
+static void test_plain_client_of_tls_server(Fixture *f, gconstpointer data)
+{
+    char buf[2];
+
+    add_key(f);
+    add(f, "srv", UNIX_SOCKET(", 'tls-creds': 'server'"));
+    attach(f, "srv");
+    dial(f);
+    g_assert_cmpint(io_channel_writev(f->client,
+                                      &(struct iovec){ (void *)"hi\n\r\n..", 7 },
+                                      1), ==, 7);
+    while (read_now(f->client, buf) == -EAGAIN) {
+        aio_poll(f->ctx, true);
+    }
+    g_assert_cmpint(f->n_streams, ==, 0);
+    remove_key(f);
+}
+
 /* Files and nothing */
 
 static void test_file(Fixture *f, gconstpointer data)
@@ -423,6 +494,8 @@ int main(int argc, char **argv)
         { "/chardev/client/connects", test_client },
         { "/chardev/client/refused", test_client_refused },
         { "/chardev/client/reconnects", test_client_reconnects },
+        { "/chardev/tls/key", test_key },
+        { "/chardev/tls/plain-client", test_plain_client_of_tls_server },
         { "/chardev/file", test_file },
         { "/chardev/null", test_null },
         { "/chardev/query", test_query },
@@ -432,6 +505,7 @@ int main(int argc, char **argv)
     };
 
     g_test_init(&argc, &argv, NULL);
+    object_register_types(qom_types);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);

@@ -19,17 +19,23 @@ class QmpError(Exception):
         self.desc = error['desc']
 
 
+def dial(path):
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class QmpSession:
     """One connection to a monitor"""
 
-    def __init__(self, path, negotiate=True, oob=False, timeout=DEADLINE):
-        self.sock = socket.socket(socket.AF_UNIX)
+    def __init__(self, peer, negotiate=True, oob=False, timeout=DEADLINE):
+        """@peer is the path of a socket, or a socket that is connected"""
+        self.sock = peer if isinstance(peer, socket.socket) else dial(peer)
         self.sock.settimeout(timeout)
-        try:
-            self.sock.connect(path)
-        except OSError:
-            self.sock.close()
-            raise
         self.buffer = b''
         self.events = []
         self.last_id = 0
