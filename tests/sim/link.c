@@ -117,6 +117,10 @@ static void on_connection(IOChannel *ioc, void *opaque)
 {
     Dial d = { .link = opaque, .near = ioc };
 
+    if (d.link->conditions.down) {
+        io_channel_unref(ioc);
+        return;
+    }
     d.link->connecting++;
     coroutine_start(dial, g_memdup2(&d, sizeof(d)));
 }

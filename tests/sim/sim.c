@@ -30,6 +30,16 @@ void sim_destroy(Sim *sim)
     }
 }
 
+/* One turn of a host's loop.  What begins and ends in it is the host's. */
+static bool turn(Sim *sim, int host)
+{
+    int before = coroutine_count();
+    bool progress = !sim->frozen[host] && aio_poll(sim->host[host], false);
+
+    sim->coroutines[host] += (int)coroutine_count() - before;
+    return progress;
+}
+
 void sim_settle(Sim *sim)
 {
     bool progress = true;
@@ -37,7 +47,7 @@ void sim_settle(Sim *sim)
     while (progress) {
         progress = false;
         for (int i = 0; i < sim->n_hosts; i++) {
-            progress |= aio_poll(sim->host[i], false);
+            progress |= turn(sim, i);
         }
     }
 }
@@ -45,13 +55,14 @@ void sim_settle(Sim *sim)
 /* What wakes a loop may be nothing: only a few turns in vain mean idleness. */
 #define TURNS_IN_VAIN 4
 
-static bool step_host(AioContext *ctx)
+static bool step_host(Sim *sim, int host)
 {
+    AioContext *ctx = sim->host[host];
     bool progress = false;
 
     ctx->max_events = 1;
     for (int i = 0; i < TURNS_IN_VAIN && !progress; i++) {
-        progress = aio_poll(ctx, false);
+        progress = turn(sim, host);
     }
     ctx->max_events = AIO_MAX_EVENTS;
     return progress;
@@ -60,10 +71,10 @@ static bool step_host(AioContext *ctx)
 bool sim_step(Sim *sim)
 {
     for (int i = 0; i < sim->n_hosts; i++) {
-        AioContext *ctx = sim->host[sim->turn];
+        int host = sim->turn;
 
         sim->turn = (sim->turn + 1) % sim->n_hosts;
-        if (step_host(ctx)) {
+        if (step_host(sim, host)) {
             return true;
         }
     }
@@ -75,7 +86,8 @@ static int64_t next_deadline(const Sim *sim)
     int64_t next = -1;
 
     for (int i = 0; i < sim->n_hosts; i++) {
-        int64_t at = aio_next_deadline_ns(sim->host[i]);
+        int64_t at = sim->frozen[i] ? -1
+                                    : aio_next_deadline_ns(sim->host[i]);
 
         if (at >= 0 && (next < 0 || at < next)) {
             next = at;

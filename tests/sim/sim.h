@@ -20,6 +20,8 @@ typedef struct Sim {
     AioContext *host[SIM_MAX_HOSTS];
     int n_hosts;
     int turn;                   /* whose turn it is in sim_step() */
+    bool frozen[SIM_MAX_HOSTS]; /* a host that does nothing: it is stopped */
+    int coroutines[SIM_MAX_HOSTS];      /* of each host */
 } Sim;
 
 void sim_init(Sim *sim, int n_hosts);
@@ -62,6 +64,7 @@ typedef struct SimLink SimLink;
 typedef struct SimLinkConditions {
     int64_t latency_ns;         /* each way */
     bool stalled;               /* nothing gets through, nothing is lost */
+    bool down;                  /* nobody gets a connection */
     size_t chunk;               /* bytes passed on at a time; 0: many */
 } SimLinkConditions;
 

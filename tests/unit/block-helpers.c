@@ -24,6 +24,9 @@ static void coroutine_fn hold(TestDisk *disk)
         coroutine_yield();
         return;
     }
+    if (disk->latency_ns) {
+        co_sleep_ns(disk->latency_ns);
+    }
     disk->waiting++;
     while (disk->hold) {
         co_queue_wait(&disk->held);

@@ -25,6 +25,7 @@ typedef struct TestDisk {
     int fail_write;
     int fail_flush;
     bool ignore_cancel;
+    int64_t latency_ns;         /* how long a request takes */
     bool hold;                  /* requests wait for test_disk_release() */
     CoQueue held;
     bool stepped;               /* requests wait for test_disk_step() */
