@@ -49,7 +49,7 @@ typedef struct ReplicationObserver {
 /* Set once per AioContext by replication/; may be NULL. */
 void replication_set_observer(const ReplicationObserver *observer);
 
-/* The list, in order of creation; NULL begins and ends. */
+/* The list, in order of creation; NULL begins and ends.  Not those that go. */
 Replication *replication_next(Replication *r);
 Replication *replication_find(const char *node_name);
 

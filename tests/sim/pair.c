@@ -249,6 +249,34 @@ static void run_faulty(int seed, const Fault *fault, PairOptions options)
     pair_free(p);
 }
 
+/* Special cases */
+
+/* Both find requests that wait for the peer: the first one to end them wins. */
+static void remove_and_fail_over(Pair *p)
+{
+    p->replicated = false;
+    stall_link(p);
+    sim_pass(&p->sim, 100 * SCALE_MS);
+    for (int i = 0; i < p->options.disks; i++) {
+        pair_command(p, PRIMARY, COMMAND_DELETE_CHILD);
+    }
+    pair_command(p, PRIMARY, COMMAND_FAILOVER);
+}
+
+static void test_remove_and_fail_over(void)
+{
+    for (int disks = 1; disks <= MAX_DISKS; disks++) {
+        for (int seed = 0; seed < 20; seed++) {
+            Pair *p = pair_new(seed, (PairOptions) { disks, false });
+
+            pair_round(p, ROUND, remove_and_fail_over);
+            check_rest(p);
+            take_over(p);
+            pair_free(p);
+        }
+    }
+}
+
 /* Tests */
 
 typedef struct Case {
@@ -300,5 +328,6 @@ int main(int argc, char **argv)
             }
         }
     }
+    g_test_add_func("/pair/remove-and-fail-over", test_remove_and_fail_over);
     return g_test_run();
 }

@@ -57,9 +57,13 @@ void replication_list_remove(Replication *r)
     }
 }
 
+/* One that is going is not found: its close stops it, nobody else may. */
 Replication *replication_next(Replication *r)
 {
-    return r ? TAILQ_NEXT(r, link) : TAILQ_FIRST(&replication_list()->all);
+    do {
+        r = r ? TAILQ_NEXT(r, link) : TAILQ_FIRST(&replication_list()->all);
+    } while (r && r->bs->closing);
+    return r;
 }
 
 Replication *replication_find(const char *node_name)
