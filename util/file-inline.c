@@ -77,7 +77,7 @@ static bool try_tmpfs(FileHandle *file, FileRequest *req, ssize_t *ret)
     }
     *ret = file_request_run_sync(req);
     if (transfer && *ret > 0) {
-        file_map_learn(file->map, req->offset, *ret);
+        file_map_learn(file->map, req, *ret);
     }
     return true;
 }

@@ -22,7 +22,7 @@
 #define PAGE_SIZE_MIN (4 * KiB)
 
 /* Look at a chunk, or at the file's length, every so many requests. */
-#define LOOK_INTERVAL 32
+#define LOOK_INTERVAL 16
 
 struct FileMap {
     int fd;
@@ -221,8 +221,9 @@ static void look_at_chunk(FileMap *map, int64_t index)
     map->chunks[index] = (map->chunks[index] + 1) % LOOK_INTERVAL;
 }
 
-void file_map_learn(FileMap *map, int64_t offset, int64_t bytes)
+void file_map_learn(FileMap *map, const FileRequest *req, int64_t bytes)
 {
+    int64_t offset = req->offset;
     int64_t end = offset + bytes;
 
     if (end > map->length && ++map->beyond >= LOOK_INTERVAL) {
@@ -231,9 +232,15 @@ void file_map_learn(FileMap *map, int64_t offset, int64_t bytes)
     }
     end = MIN(end, map->length);
     for (int64_t i = offset / CHUNK_SIZE; i * CHUNK_SIZE < end; i++) {
-        if (map->chunks[i] != CHUNK_MAPPED) {
-            look_at_chunk(map, i);
+        if (map->chunks[i] == CHUNK_MAPPED) {
+            continue;
         }
+        if (req->op == FILE_OP_WRITE && offset <= i * CHUNK_SIZE &&
+            end >= (i + 1) * CHUNK_SIZE) {
+            /* Whatever was seen there: it is full now. */
+            map->chunks[i] = 0;
+        }
+        look_at_chunk(map, i);
     }
 }
 

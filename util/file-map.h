@@ -33,8 +33,8 @@ void file_map_free(FileMap *map);
  */
 bool file_map_transfer(FileMap *map, const FileRequest *req, ssize_t *ret);
 
-/* A system call has read or written these bytes: worth mapping next time? */
-void file_map_learn(FileMap *map, int64_t offset, int64_t bytes);
+/* A system call has done @bytes of @req: worth mapping next time? */
+void file_map_learn(FileMap *map, const FileRequest *req, int64_t bytes);
 
 /* There may be holes between @offset and @offset + @bytes. */
 void file_map_forget(FileMap *map, int64_t offset, int64_t bytes);

@@ -184,6 +184,19 @@ static void test_filled_hole_is_mapped(void)
     fixture_close(&f);
 }
 
+/* A chunk that was filled in one go is used at once. */
+static void test_overwritten_hole_is_mapped(void)
+{
+    g_autofree char *buf = g_malloc0(CHUNK);
+    Fixture f;
+
+    fixture_open(&f, 2 * CHUNK);
+    transfer(&f, FILE_OP_READ, 0, buf, 512);
+    transfer(&f, FILE_OP_WRITE, 0, buf, CHUNK);
+    g_assert_true(is_mapped(&f, 0, CHUNK));
+    fixture_close(&f);
+}
+
 /* A hole made in what was mapped is one: zeroes, and no space. */
 static void test_punched_hole_is_not_mapped(void)
 {
@@ -323,6 +336,8 @@ int main(int argc, char **argv)
     g_test_add_func("/file-map/data", test_data_is_mapped);
     g_test_add_func("/file-map/hole", test_hole_stays_a_hole);
     g_test_add_func("/file-map/filled-hole", test_filled_hole_is_mapped);
+    g_test_add_func("/file-map/overwritten-hole",
+                    test_overwritten_hole_is_mapped);
     g_test_add_func("/file-map/punched-hole",
                     test_punched_hole_is_not_mapped);
     g_test_add_func("/file-map/growth", test_growth_is_followed);
