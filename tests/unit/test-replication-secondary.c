@@ -281,6 +281,37 @@ static void test_disk_error_sticks(Fixture *f, gconstpointer data)
     g_assert_true(guest_sees(f, 512, 512, 0x11));
 }
 
+static void assert_flush_error(Fixture *f)
+{
+    g_assert_cmpint(replication_error(f->r)->ret, ==, -ENOSPC);
+    g_assert_cmpstr(replication_error(f->r)->node_name, ==, "disk");
+    g_assert_cmpint(replication_error(f->r)->offset, ==, -1);
+    g_assert_cmpuint(seen.errors, ==, 1);
+}
+
+static void test_flush_error_sticks(Fixture *f, gconstpointer data)
+{
+    peer_writes(f, 0, 512, 0x22);
+    disk(f)->fail_flush = ENOSPC;
+    g_assert_cmpint(test_simple(f->ctx, f->peer, TEST_FLUSH, 0, 0, 0), ==,
+                    -ENOSPC);
+    disk(f)->fail_flush = 0;
+    assert_flush_error(f);
+    g_assert_false(step_run(f->ctx, f->r, STEP_PREPARE, NULL));
+    g_assert_true(guest_sees(f, 0, 512, 0x11));
+}
+
+/* A stop cannot be refused any more then; who asks for the error knows. */
+static void test_last_flush_fails(Fixture *f, gconstpointer data)
+{
+    peer_writes(f, 0, 512, 0x22);
+    disk(f)->fail_flush = ENOSPC;
+    step_ok(f->ctx, f->r, STEP_STOP);
+    disk(f)->fail_flush = 0;
+    assert_state(f->r, "none");
+    assert_flush_error(f);
+}
+
 static void test_layers_report_errors(Fixture *f, gconstpointer data)
 {
     const ColoLayersObserver *o = layers(f)->observer;
@@ -443,6 +474,8 @@ int main(int argc, char **argv)
 
         { "error/before-image", NULL, false, test_no_before_image_no_write },
         { "error/disk", NULL, false, test_disk_error_sticks },
+        { "error/flush", NULL, false, test_flush_error_sticks },
+        { "error/last-flush", NULL, false, test_last_flush_fails },
         { "error/layers", NULL, false, test_layers_report_errors },
 
         { "checkpoint/waits", NULL, false, test_prepare_waits_for_forwards },
