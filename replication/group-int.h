@@ -165,6 +165,8 @@ bool coroutine_fn state_record_co_load(StateRecord *record, const char *image,
                                        GError **errp);
 /* Write the contents, which are not NULL. */
 bool coroutine_fn state_record_co_write(StateRecord *record, GError **errp);
+/* Wait for all that is being written, for whom nobody else waits too. */
+void coroutine_fn state_records_co_settle(void);
 
 /* disk-state.c: what is on record of a disk */
 

@@ -262,4 +262,5 @@ void coroutine_fn replication_group_co_shutdown(void)
         }
     }
     block_job_co_finish_all();
+    state_records_co_settle();
 }

@@ -113,3 +113,27 @@ bool coroutine_fn state_record_co_write(StateRecord *record, GError **errp)
     state_record_unref(record);
     return ok;
 }
+
+static StateRecord *find_busy(void)
+{
+    StateRecord *record;
+
+    LIST_FOREACH(record, &replication_group()->records, link) {
+        if (co_mutex_is_held(&record->lock)) {
+            return record;
+        }
+    }
+    return NULL;
+}
+
+void coroutine_fn state_records_co_settle(void)
+{
+    StateRecord *record;
+
+    while ((record = find_busy())) {
+        record->refs++;
+        co_mutex_lock(&record->lock);
+        co_mutex_unlock(&record->lock);
+        state_record_unref(record);
+    }
+}
