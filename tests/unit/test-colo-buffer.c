@@ -734,8 +734,21 @@ static void test_full_layers_leave_the_disk(Fixture *f, gconstpointer data)
     g_assert_cmpint(forward(f, 0, 512, 0x22), ==, -ENOSPC);
     g_assert_cmphex(f->disk->data[0], ==, 0x11);
     g_assert_cmpint(f->last_error, ==, -ENOSPC);
+}
+
+/* The guest's error and nobody else's: nothing has diverged. */
+static void test_full_layers_fail_own_writes(Fixture *f, gconstpointer data)
+{
+    Storage *st = &((ColoBuffer *)f->bs->opaque)->storage;
+    unsigned chunks = st->max_memory_chunks;
+
+    st->max_memory_chunks = 0;
     g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, -ENOSPC);
+    g_assert_cmpint(f->last_error, ==, 0);
     g_assert_cmphex(view_byte(f, 0), ==, 0x11);
+    st->max_memory_chunks = chunks;
+    checkpoint(f);
+    g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, 0);
 }
 
 /* A spill file on a full file system */
@@ -782,11 +795,11 @@ static void test_full_spill_file_keeps_the_view(Fixture *f,
     g_assert_cmpuint(f->errors, ==, 0);
     limit_file_size(COLO_BLOCK_SIZE);
 
-    /* Neither a before-image nor an own write fits any more. */
+    /* Neither a before-image fits any more nor, its own error, an own write. */
     g_assert_cmpint(forward(f, 8192, 4096, 0x22), ==, -EFBIG);
     g_assert_cmphex(f->disk->data[8192], ==, 0x11);
     g_assert_cmpint(test_write(f->ctx, f->blk, 12288, 512, 0x33), ==, -EFBIG);
-    g_assert_cmpuint(f->errors, ==, 2);
+    g_assert_cmpuint(f->errors, ==, 1);
     g_assert_cmpint(f->last_error, ==, -EFBIG);
     g_assert_cmphex(view_byte(f, 0), ==, 0x11);
     g_assert_cmphex(view_byte(f, 4096), ==, 0x33);
@@ -833,6 +846,7 @@ int main(int argc, char **argv)
         { "/colo-buffer/random", test_random_model },
         { "/colo-buffer/high-mark", test_high_mark_once_per_epoch },
         { "/colo-buffer/full", test_full_layers_leave_the_disk },
+        { "/colo-buffer/full-own", test_full_layers_fail_own_writes },
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -65,7 +65,7 @@ void colo_buffer_check_mark(ColoBuffer *s);
 void colo_buffer_error(ColoBuffer *s, const char *what, int64_t offset,
                        int ret);
 
-/* Have slots in @layer; a -ENOSPC is reported. */
+/* Have slots in @layer, or -ENOSPC. */
 int colo_buffer_reserve(ColoBuffer *s, Layer *layer, int64_t offset,
                         int64_t bytes);
 

@@ -106,6 +106,10 @@ int coroutine_fn colo_view_co_preadv(BlockDriverState *bs, int64_t offset,
 
 /* Writes */
 
+/*
+ * A failure is the guest's, as that of any disk: nothing has diverged, and the
+ * next checkpoint makes room.
+ */
 static int coroutine_fn write_active(ColoBuffer *s, int64_t offset,
                                      int64_t bytes, IOVector *qiov,
                                      size_t qiov_offset)
@@ -117,7 +121,6 @@ static int coroutine_fn write_active(ColoBuffer *s, int64_t offset,
                           qiov_offset, true);
     }
     if (ret < 0) {
-        colo_buffer_error(s, "active", offset, ret);
         return ret;
     }
     layer_mark(s->active, offset, bytes);

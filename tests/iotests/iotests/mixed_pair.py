@@ -168,26 +168,38 @@ class Side:
 
 def secondary_drives(case, kind, number, disk, size, *, layers='',
                      top=None, above=True, disk_file=None,
-                     hidden_key='file.backing.file.filename'):
+                     active_key='file.file.filename',
+                     hidden_key='file.backing.file.filename', buffers=None,
+                     below=None):
     """-drive options of one disk
 
-    @disk_file replaces how it is opened, @hidden_key says which option names
-    QEMU's hidden image.
+    @disk_file replaces how it is opened, @active_key and @hidden_key say which
+    options name QEMU's images.  @buffers replaces the layers, @below (name: value)
+    the disk that is below them.
     """
     top = top or f'colo-disk{number}'
     file = disk_file or f'file.driver=file,file.filename={disk}'
-    if kind == QEMU:
+
+    def backing(key):
+        if below is None:
+            return f'{key}=parent{number}'
+        return ','.join(f'{key}.{name}={value}'
+                        for name, value in below.items())
+
+    if buffers:
+        pass
+    elif kind == QEMU:
         active, hidden = (case.scratch_file(f'{name}{number}.qcow2',
                                             tmpfs=True)
                           for name in ('active', 'hidden'))
         for image in active, hidden:
             run('qemu-img', 'create', '-q', '-f', 'qcow2', image, size)
-        buffers = (f'file.driver=qcow2,file.file.filename={active},'
+        buffers = (f'file.driver=qcow2,{active_key}={active},'
                    'file.backing.driver=qcow2,'
                    f'{hidden_key}={hidden},'
-                   f'file.backing.backing=parent{number}')
+                   + backing('file.backing.backing'))
     else:
-        buffers = f'file.driver=colo-buffer,file.backing=parent{number}'
+        buffers = 'file.driver=colo-buffer,' + backing('file.backing')
     drives = ['-drive', f'if=none,id=parent{number},driver=raw,{file}',
               '-drive', f'if=none,id=childs{number},driver=replication,'
                         f'mode=secondary,top-id={top},node-name=childs{number}'
