@@ -105,18 +105,18 @@ uint16_t nbd_connection_export_flags(const NBDConnection *conn,
                      NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_CACHE;
 
     if (exp->read_only) {
-        flags |= NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN;
+        flags |= NBD_FLAG_READ_ONLY;
     } else {
         flags |= NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES |
                  NBD_FLAG_SEND_FAST_ZERO;
-        /*
-         * All connections share one graph, so a flush on one covers what
-         * completed on the others; only nobody shall be told to open a
-         * second connection that would have to wait for the first one's end.
-         */
-        if (nbd_server_max_connections(conn->server) != 1) {
-            flags |= NBD_FLAG_CAN_MULTI_CONN;
-        }
+    }
+    /*
+     * All connections share one graph, so a flush on one covers what
+     * completed on the others; only nobody shall be told to open a second
+     * connection that would have to wait for the first one's end.
+     */
+    if (nbd_server_max_connections(conn->server) != 1) {
+        flags |= NBD_FLAG_CAN_MULTI_CONN;
     }
     if (conn->structured) {
         flags |= NBD_FLAG_SEND_DF;

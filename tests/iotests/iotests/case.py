@@ -208,6 +208,9 @@ class DaemonTestCase(unittest.TestCase):
 
     # The usual daemon: one export of one file on one unix socket
 
+    def nbd_address(self):
+        return f'addr.type=unix,addr.path={self.socket_path()}'
+
     def start_export(self, path, *args, export='disk', writable=True,
                      options='', server='', **kwargs):
         """Serve @path as @export on socket_path(); node-name is "node"
@@ -218,8 +221,7 @@ class DaemonTestCase(unittest.TestCase):
             '--blockdev', f'driver=file,node-name=file,filename={path}'
                           f'{options}',
             '--blockdev', 'driver=raw,node-name=node,file=file',
-            '--nbd-server', f'addr.type=unix,addr.path={self.socket_path()}'
-                            f'{server}',
+            '--nbd-server', self.nbd_address() + server,
             '--export', f'type=nbd,id=export,node-name=node,name={export},'
                         f'writable={"on" if writable else "off"}',
             *args, **kwargs)
