@@ -9,6 +9,11 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
+#ifdef CONFIG_VALGRIND_H
+#include <valgrind/valgrind.h>
+#endif
+
+#define OVERRUN 77              /* exit status */
 
 typedef struct Log {
     char text[64];
@@ -222,6 +227,64 @@ static void test_stack_has_room(void)
     coroutine_start(use_stack, NULL);
 }
 
+/* What is overrun is the guard page: mapped, and nobody's. */
+
+#ifndef CONFIG_ASAN
+static void on_overrun(int signum, siginfo_t *info, void *context)
+{
+    _exit(info->si_code == SEGV_ACCERR ? OVERRUN : 1);
+}
+
+static void coroutine_fn overrun(void *opaque)
+{
+    volatile char here = 0;
+
+    /* A test that finds no guard ends where nothing is mapped. */
+    for (volatile char *p = &here;; p -= 64) {
+        *p = 0;
+    }
+}
+
+static void die_of_overrun(void)
+{
+    static char stack[64 * KiB];
+    const stack_t own = { .ss_sp = stack, .ss_size = sizeof(stack) };
+    struct sigaction action = {
+        .sa_sigaction = on_overrun,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK,
+    };
+
+    sigaltstack(&own, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    coroutine_start(overrun, NULL);
+    _exit(0);
+}
+#endif
+
+static void test_overrun_hits_the_guard(void)
+{
+#ifdef CONFIG_ASAN
+    g_test_skip("the sanitizer finds the overrun first");
+#else
+    int status;
+    pid_t pid;
+
+#ifdef CONFIG_VALGRIND_H
+    if (RUNNING_ON_VALGRIND) {
+        g_test_skip("valgrind finds the overrun first");
+        return;
+    }
+#endif
+    pid = fork();
+    if (pid == 0) {
+        die_of_overrun();
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, OVERRUN);
+#endif
+}
+
 static void *thread_main(void *opaque)
 {
     Log log = { "" };
@@ -285,7 +348,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/coroutine/yield", test_yield_goes_back_to_who_entered);
     g_test_add_func("/coroutine/self", test_self);
-    g_test_add_func("/coroutine/stack", test_stack_has_room);
+    g_test_add_func("/coroutine/stack/room", test_stack_has_room);
+    g_test_add_func("/coroutine/stack/guard", test_overrun_hits_the_guard);
     g_test_add_func("/coroutine/wake/order",
                     test_woken_run_in_order_when_the_waker_yields);
     g_test_add_func("/coroutine/wake/self", test_waking_oneself_before_a_yield);

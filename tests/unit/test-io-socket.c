@@ -8,6 +8,8 @@
 #include "io/socket.h"
 
 #include <glib/gstdio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,6 +127,79 @@ static void test_tcp(Fixture *f, gconstpointer data)
     g_assert_true(g_str_has_prefix(io_channel_peer_name(f->server),
                                    "127.0.0.1:"));
     g_assert_false(io_channel_is_unix(f->server));
+}
+
+/* What the kernel says of each end of the only connection */
+
+static bool is_end_of_connection(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+           peer.ss_family == AF_INET;
+}
+
+static void assert_ends(int level, int option, int expected)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 1000; fd++) {
+        int value = 0;
+        socklen_t len = sizeof(value);
+
+        if (is_end_of_connection(fd)) {
+            g_assert_cmpint(getsockopt(fd, level, option, &value, &len), ==,
+                            0);
+            g_assert_cmpint(value, ==, expected);
+            n++;
+        }
+    }
+    g_assert_cmpint(n, ==, 2);
+}
+
+/* A listener and its client, both with @options in their address */
+static void connect_with(Fixture *f, const char *options)
+{
+    g_autofree char *listen = g_strdup_printf("127.0.0.1:0%s", options);
+    g_autofree char *at = NULL, *connect = NULL;
+
+    listen_on(f, listen);
+    if (f->err) {
+        return;
+    }
+    at = listening_at(f);
+    connect = g_strdup_printf("%s%s", at, options);
+    connect_to(f, connect);
+    g_assert_no_error(f->err);
+    poll_until(&f->accepted);
+}
+
+static void test_small_packets_go_at_once(Fixture *f, gconstpointer data)
+{
+    connect_with(f, "");
+    assert_ends(IPPROTO_TCP, TCP_NODELAY, 1);
+    assert_ends(SOL_SOCKET, SO_KEEPALIVE, 0);
+}
+
+static void test_keep_alive(Fixture *f, gconstpointer data)
+{
+    connect_with(f, ",keep-alive=on");
+    assert_ends(SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+static void test_mptcp(Fixture *f, gconstpointer data)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+
+    if (fd < 0) {
+        g_test_skip("the kernel has no multipath TCP");
+        return;
+    }
+    close(fd);
+    connect_with(f, ",mptcp=on");
+    g_assert_no_error(f->err);
+    assert_ends(SOL_SOCKET, SO_PROTOCOL, IPPROTO_MPTCP);
 }
 
 static void test_name_is_looked_up(Fixture *f, gconstpointer data)
@@ -444,6 +519,10 @@ int main(int argc, char **argv)
         void (*func)(Fixture *, gconstpointer);
     } tests[] = {
         { "/socket/tcp", test_tcp },
+        { "/socket/tcp/small-packets-go-at-once",
+          test_small_packets_go_at_once },
+        { "/socket/tcp/keep-alive", test_keep_alive },
+        { "/socket/tcp/mptcp", test_mptcp },
         { "/socket/name-is-looked-up", test_name_is_looked_up },
         { "/socket/unix", test_unix },
         { "/socket/abstract", test_abstract },
