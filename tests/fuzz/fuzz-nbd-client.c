@@ -1,8 +1,9 @@
 /*
  * Fuzz target: what a server may send to the NBD client
  *
- * The input is the server's side of a connection.  If the handshake succeeds,
- * one request of each kind is made at once; all must end.
+ * The first byte says which context is asked for; the rest is the server's
+ * side of a connection.  If the handshake succeeds, one request of each kind
+ * that the server offers is made at once; all must end.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +22,7 @@ typedef struct Fuzz {
     NBDClient *client;
     NBDExportInfo info;
     unsigned in_flight;
+    bool depth;                 /* ask for the depth instead of the state */
     bool done;
 } Fuzz;
 
@@ -59,6 +61,23 @@ static void coroutine_fn do_flush(void *opaque)
     f->in_flight--;
 }
 
+static void coroutine_fn do_trim(void *opaque)
+{
+    Fuzz *f = opaque;
+
+    nbd_client_co_command(f->client, NBD_CMD_TRIM, 0, 0, BYTES);
+    f->in_flight--;
+}
+
+static void coroutine_fn do_zeroes(void *opaque)
+{
+    Fuzz *f = opaque;
+
+    nbd_client_co_command(f->client, NBD_CMD_WRITE_ZEROES,
+                          NBD_CMD_FLAG_NO_HOLE, 0, BYTES);
+    f->in_flight--;
+}
+
 static void coroutine_fn do_status(void *opaque)
 {
     Fuzz *f = opaque;
@@ -91,6 +110,12 @@ static void coroutine_fn make_requests(Fuzz *f)
         if (f->info.flags & NBD_FLAG_SEND_FLUSH) {
             start(f, do_flush);
         }
+        if (f->info.flags & NBD_FLAG_SEND_TRIM) {
+            start(f, do_trim);
+        }
+        if (f->info.flags & NBD_FLAG_SEND_WRITE_ZEROES) {
+            start(f, do_zeroes);
+        }
     }
     while (f->in_flight > 0) {
         co_reschedule_self();
@@ -101,7 +126,10 @@ static void coroutine_fn make_requests(Fuzz *f)
 static void coroutine_fn talk(void *opaque)
 {
     Fuzz *f = opaque;
-    NBDClientParams params = { .export = "disk" };
+    NBDClientParams params = {
+        .export = "disk",
+        .meta_context = f->depth ? "qemu:allocation-depth" : NULL,
+    };
     GError *err = NULL;
     IOChannel *ioc = nbd_client_co_negotiate(f->ioc, &params, &f->info, &err);
 
@@ -125,7 +153,7 @@ static bool is_busy(void *opaque)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Fuzz f = { 0 };
+    Fuzz f = { .depth = fuzz_byte(&data, &size) & 1 };
     int peer;
 
     fuzz_context();

@@ -2,7 +2,8 @@
  * Fuzz target: QMP requests
  *
  * Each value of the stream goes through dispatch and gets a response.  Only
- * commands that cannot reach outside of the process are let through.
+ * commands that cannot reach outside of the process are let through; of the
+ * others the arguments are read.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,6 +13,7 @@
 
 #include "monitor/qmp-dispatch.h"
 #include "qapi/json-stream.h"
+#include "qapi/qapi-visit.h"
 
 static const char *const harmless[] = {
     "block-export-del", "block_resize", "block_set_io_throttle",
@@ -19,6 +21,57 @@ static const char *const harmless[] = {
     "object-del", "qmp_capabilities", "qom-get", "qom-set", "stop",
     "trace-event-get-state", "x-blockdev-change", "yank",
 };
+
+/* Read @args as a type: gives a value or an error. */
+#define READER(type)                                                    \
+    static void read_##type(json_t *args)                               \
+    {                                                                   \
+        g_autoptr(GError) err = NULL;                                   \
+        type *value = qapi_##type##_from_json(args, &err);              \
+                                                                        \
+        g_assert_true(!value != !err);                                  \
+        qapi_free_##type(value);                                        \
+    }
+
+READER(BlockdevOptions)
+READER(ObjectOptions)
+READER(BlockExportOptions)
+READER(NbdServerOptionsLegacy)
+READER(NbdServerAddOptions)
+READER(ChardevBackend)
+
+static const struct {
+    const char *command;
+    const char *member;         /* of the arguments; NULL: all of them */
+    void (*read)(json_t *args);
+} readers[] = {
+    { "blockdev-add", NULL, read_BlockdevOptions },
+    { "object-add", NULL, read_ObjectOptions },
+    { "block-export-add", NULL, read_BlockExportOptions },
+    { "nbd-server-start", NULL, read_NbdServerOptionsLegacy },
+    { "nbd-server-add", NULL, read_NbdServerAddOptions },
+    { "chardev-add", "backend", read_ChardevBackend },
+};
+
+static void read_arguments(json_t *json)
+{
+    QmpRequest req;
+    size_t i;
+
+    if (!qmp_request_parse(json, true, &req, NULL)) {
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(readers); i++) {
+        if (g_str_equal(req.command, readers[i].command)) {
+            json_t *args = readers[i].member
+                ? json_object_get(req.args, readers[i].member) : req.args;
+
+            if (json_is_object(args)) {
+                readers[i].read(args);
+            }
+        }
+    }
+}
 
 typedef struct Request {
     json_t *json;
@@ -79,6 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (req.json && is_harmless(req.json)) {
             fuzz_loop(dispatch_entry, is_busy, &req, -1);
+        } else if (req.json) {
+            read_arguments(req.json);
         }
         json_decref(req.json);
         g_clear_error(&err);

@@ -88,6 +88,8 @@ def nbd_client():
     full = hello + reply(STRUCT, 1) + reply(
         SET_META, 4, struct.pack('>I', 5) + b'base:allocation') + \
         reply(SET_META, 1) + export
+    depth = full.replace(b'\0\0\0\x13\0\0\0\x05base:allocation',
+                         b'\0\0\0\x19\0\0\0\x05qemu:allocation-depth')
     data = struct.pack('>Q', 0) + bytes(4096)
     yield 'oldstyle', b'NBDMAGIC' + struct.pack('>QQI', 0x420281861253,
                                                 1 << 20, 1) + bytes(124)
@@ -96,7 +98,8 @@ def nbd_client():
         reply(GO, 1 << 31 | 1) + struct.pack('>QH', 1 << 20, 1) + bytes(124)
     yield 'unknown-export', hello + reply(STRUCT, 1) + \
         reply(SET_META, 1 << 31 | 6, b'no') + reply(GO, 1 << 31 | 6, b'none')
-    for cookie in range(5):
+    yield 'depth', depth + chunk(5, struct.pack('>III', 5, 4096, 7), 1, 2)
+    for cookie in range(7):
         yield f'simple-{cookie}', simple + struct.pack(
             '>IIQ', SIMPLE, 0, cookie) + bytes(4096)
         yield f'chunks-{cookie}', full + \
@@ -174,16 +177,47 @@ QMP = [
     b'{"execute": "query-status", "exec-oob": "yank", "x": 1}',
 ]
 
+QMP_ADD = [
+    b'{"execute": "blockdev-add", "arguments": {"driver": "quorum", '
+    b'"node-name": "q", "vote-threshold": 1, "children": ["a", '
+    b'{"driver": "raw", "file": {"driver": "file", "filename": "/x"}}]}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "blkdebug", '
+    b'"image": "a", "inject-error": [{"event": "read_aio", "errno": 5}]}}',
+    b'{"execute": "object-add", "arguments": {"qom-type": "authz-list", '
+    b'"id": "a", "policy": "deny", "rules": [{"match": "CN=*", '
+    b'"policy": "allow", "format": "glob"}]}}',
+    b'{"execute": "block-export-add", "arguments": {"type": "nbd", '
+    b'"id": "e", "node-name": "n", "writable": true, "bitmaps": []}}',
+    b'{"execute": "nbd-server-start", "arguments": {"addr": {"type": '
+    b'"inet", "data": {"host": "h", "port": "1", "to": 9}}}}',
+    b'{"execute": "nbd-server-add", "arguments": {"device": "d"}}',
+    b'{"execute": "chardev-add", "arguments": {"id": "c", "backend": '
+    b'{"type": "socket", "data": {"addr": {"type": "fd", "data": '
+    b'{"str": "3"}}, "reconnect": -1}}}}',
+]
+
+MONITOR_LINES = [
+    'help info', 'info block -n -v "a\\n\\"b"', 'drive_add -n buddy driver=raw',
+    'qemu-io d0 "write -P 0xa 0 64k"', '"', '""', ' \t', 'info', 'c', '\\',
+    'nbd_server_add -w d0 "na me"', 'block_resize d0 1e3G', 'info nope -x']
+QEMU_IO_LINES = [
+    'write -P 0xa 0 64k', 'read -vs 1k -l 2 0 1M', 'aio_read -qP3 0 4k 8k',
+    'write -- -1 9223372036854775808', 'read -', 'write -P', 'write -\u00e9 0 1',
+    'discard 0x10 1.5k extra', 'flush x', 'sleep 1', 'help write', '',
+    'break read_aio A']
+
 TARGETS = {
     'fuzz-qmp': ((f'{i}-{mode}', bytes([mode]) + text)
-                 for i, text in enumerate(QMP) for mode in (0, 1, 3)),
+                 for i, text in enumerate(QMP + QMP_ADD) for mode in (0, 1, 3)),
     'fuzz-json': json_inputs(),
     'fuzz-keyval': either(KEYS, FILENAMES),
     'fuzz-drive': either(BLOCKDEVS, DRIVES),
+    'fuzz-lines': either(MONITOR_LINES, QEMU_IO_LINES),
     'fuzz-nbd-server': ((f'{name}-{kind}', bytes([kind]) + data)
                         for name, data in nbd_server()
                         for kind in (0, 0xf)),
-    'fuzz-nbd-client': nbd_client(),
+    'fuzz-nbd-client': ((f'{name}-{depth}', bytes([depth]) + data)
+                        for name, data in nbd_client() for depth in (0, 1)),
 }
 
 
