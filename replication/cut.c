@@ -7,7 +7,10 @@
  * of the slowest one.
  *
  * Every wait ends at the deadline or when somebody cancels.  A prepare that
- * does not end even then is left behind: it is aborted when it ends.
+ * does not end even then is left behind: it is aborted when it ends.  Once
+ * disks are being started or stopped there is no cancelling: all of them end
+ * as one command says, and who asks for a failover meanwhile gets it
+ * afterwards, if there is anything left to fail over.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,17 +28,21 @@ typedef enum CutStep {
     CUT_DRAIN,
     CUT_PREPARE,
     CUT_PREPARED,
+    CUT_STARTING,
+    CUT_STOPPING,
     CUT_ENDED,
 } CutStep;
 
 /* One disk's part. */
 typedef struct CutDisk {
     ReplicationCut *cut;
-    ReplicatedDisk *disk;
+    ReplicatedDisk *disk;       /* lives as long as its node */
+    BlockDriverState *bs;       /* its node; a reference */
     GPtrArray *gates;           /* BlockBackend, referenced */
     bool closed;                /* by us */
     bool pending;               /* a coroutine works on it */
     bool ok;
+    bool failover_due;          /* when the cut ends */
     GError *err;
 } CutDisk;
 
@@ -52,6 +59,7 @@ struct ReplicationCut {
     int64_t closed_ns, open_ns;
     bool cancelled;
     char *why;
+    int given_up;               /* peers: why a stop does not wait for them */
 };
 
 /* Life */
@@ -81,6 +89,8 @@ ReplicationCut *replication_cut_new(GPtrArray *disks)
     for (i = 0; i < disks->len; i++) {
         cut->parts[i].cut = cut;
         cut->parts[i].disk = disks->pdata[i];
+        cut->parts[i].bs = replication_bs(cut->parts[i].disk->r);
+        bdrv_ref(cut->parts[i].bs);
         cut->parts[i].gates = g_ptr_array_new();
     }
     aio_timer_init(&cut->deadline, aio_get_current(), deadline_expired, cut);
@@ -91,6 +101,11 @@ ReplicationCut *replication_cut_new(GPtrArray *disks)
 static void coroutine_fn unref_gate_entry(void *opaque)
 {
     blk_co_unref(opaque);
+}
+
+static void coroutine_fn unref_node_entry(void *opaque)
+{
+    bdrv_co_unref(opaque);
 }
 
 static void cut_unref(ReplicationCut *cut)
@@ -107,6 +122,7 @@ static void cut_unref(ReplicationCut *cut)
             coroutine_start(unref_gate_entry, part->gates->pdata[j]);
         }
         g_ptr_array_unref(part->gates);
+        coroutine_start(unref_node_entry, part->bs);
         g_clear_error(&part->err);
     }
     g_ptr_array_unref(cut->disks);
@@ -192,6 +208,11 @@ static bool part_is_busy(const CutDisk *part)
 
 /* Cancelling */
 
+static bool is_changing(const ReplicationCut *cut)
+{
+    return cut->step == CUT_STARTING || cut->step == CUT_STOPPING;
+}
+
 /* Undo what settle and prepare have done. */
 static void abort_all(ReplicationCut *cut)
 {
@@ -206,6 +227,28 @@ static void abort_all(ReplicationCut *cut)
     cut->step = CUT_ENDED;
 }
 
+static void coroutine_fn give_up_peers_entry(void *opaque)
+{
+    ReplicationCut *cut = opaque;
+    guint i;
+
+    /* Each may let the stop go on, up to its end. */
+    for (i = 0; i < cut->disks->len && cut->step == CUT_STOPPING; i++) {
+        replication_give_up_peer(cut->parts[i].disk->r, cut->given_up);
+    }
+    cut_unref(cut);
+}
+
+/* A stop does not wait for them any longer.  Calls nobody back. */
+static void give_up_peers(ReplicationCut *cut, int ret)
+{
+    if (cut->step == CUT_STOPPING && !cut->given_up) {
+        cut->given_up = ret;
+        cut->refs++;
+        aio_co_schedule(coroutine_create(give_up_peers_entry, cut));
+    }
+}
+
 static void wake_owner(ReplicationCut *cut)
 {
     if (cut->owner) {
@@ -215,22 +258,18 @@ static void wake_owner(ReplicationCut *cut)
 
 void replication_cut_cancel(ReplicationCut *cut, const char *why)
 {
-    guint i;
-
     if (cut->cancelled) {
         return;
     }
     trace_event(replication_cut_cancel, "step %d: %s", cut->step, why);
     cut->cancelled = true;
     cut->why = g_strdup(why);
+    if (is_changing(cut)) {
+        return;
+    }
     aio_timer_del(&cut->deadline);
     abort_all(cut);
-    for (i = 0; i < cut->disks->len; i++) {
-        /* Who starts or stops a disk needs it at rest to the end. */
-        if (!cut->parts[i].disk->changing) {
-            open_gates(&cut->parts[i]);
-        }
-    }
+    replication_cut_open(cut);
     blk_wake_idle_waiters();
     wake_owner(cut);
 }
@@ -242,6 +281,10 @@ static void deadline_expired(void *opaque)
     g_autofree char *why = NULL;
     guint i;
 
+    if (cut->step == CUT_STOPPING) {
+        give_up_peers(cut, -ETIMEDOUT);
+        return;
+    }
     for (i = 0; i < cut->disks->len; i++) {
         if (part_is_busy(&cut->parts[i])) {
             name = replicated_disk_name(cut->parts[i].disk);
@@ -253,6 +296,12 @@ static void deadline_expired(void *opaque)
                           (int)(REPLICATION_DEADLINE_NS /
                                 NANOSECONDS_PER_SECOND));
     replication_cut_cancel(cut, why);
+}
+
+static void arm_deadline(ReplicationCut *cut)
+{
+    aio_timer_mod(&cut->deadline, aio_clock_get_ns(aio_get_current()) +
+                                  REPLICATION_DEADLINE_NS);
 }
 
 bool replication_cut_check(ReplicationCut *cut, GError **errp)
@@ -279,11 +328,8 @@ static void part_ended(CutDisk *part)
 static void coroutine_fn settle_entry(void *opaque)
 {
     CutDisk *part = opaque;
-    BlockDriverState *bs = replication_bs(part->disk->r);
 
-    bdrv_ref(bs);
     replication_settle(part->disk->r);
-    bdrv_co_unref(bs);
     part_ended(part);
 }
 
@@ -306,9 +352,7 @@ static void coroutine_fn prepare_entry(void *opaque)
     CutDisk *part = opaque;
     ReplicatedDisk *disk = part->disk;
     Replication *r = disk->r;
-    BlockDriverState *bs = replication_bs(r);
 
-    bdrv_ref(bs);
     disk->preparing++;
     part->ok = replication_prepare_checkpoint(r, &part->err);
     disk->preparing--;
@@ -316,7 +360,6 @@ static void coroutine_fn prepare_entry(void *opaque)
         replication_state(r) == BLOCK_REPLICATION_STATE_PREPARED) {
         replication_abort_checkpoint(r);
     }
-    bdrv_co_unref(bs);
     part_ended(part);
 }
 
@@ -346,19 +389,15 @@ static bool coroutine_fn cut_co_run(ReplicationCut *cut,
 
 bool coroutine_fn replication_cut_co_rest(ReplicationCut *cut, GError **errp)
 {
-    AioContext *ctx = aio_get_current();
-
     if (!replication_cut_check(cut, errp)) {
         return false;
     }
-    aio_timer_mod(&cut->deadline,
-                  aio_clock_get_ns(ctx) + REPLICATION_DEADLINE_NS);
+    arm_deadline(cut);
     if (!cut_co_run(cut, settle_entry, CUT_SETTLE, errp)) {
         return false;
     }
     close_gates(cut);
-    aio_timer_mod(&cut->deadline,
-                  aio_clock_get_ns(ctx) + REPLICATION_DEADLINE_NS);
+    arm_deadline(cut);
     if (!cut_co_run(cut, drain_entry, CUT_DRAIN, errp)) {
         return false;
     }
@@ -371,8 +410,7 @@ bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
 {
     guint i;
 
-    aio_timer_mod(&cut->deadline, aio_clock_get_ns(aio_get_current()) +
-                                  REPLICATION_DEADLINE_NS);
+    arm_deadline(cut);
     if (!cut_co_run(cut, prepare_entry, CUT_PREPARE, errp)) {
         return false;
     }
@@ -387,6 +425,44 @@ bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
     return true;
 }
 
+void replication_cut_starting(ReplicationCut *cut)
+{
+    cut->step = CUT_STARTING;
+}
+
+void replication_cut_stopping(ReplicationCut *cut)
+{
+    cut->step = CUT_STOPPING;
+    arm_deadline(cut);
+}
+
+bool replication_cut_defer_failover(ReplicationCut *cut, ReplicatedDisk *disk)
+{
+    guint i;
+
+    for (i = 0; is_changing(cut) && i < cut->disks->len; i++) {
+        if (cut->parts[i].disk == disk) {
+            cut->parts[i].failover_due = true;
+            give_up_peers(cut, -ECANCELED);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fail_over_due(ReplicationCut *cut)
+{
+    g_autoptr(GPtrArray) due = g_ptr_array_new();
+    guint i;
+
+    for (i = 0; i < cut->disks->len; i++) {
+        if (cut->parts[i].failover_due) {
+            g_ptr_array_add(due, cut->parts[i].disk);
+        }
+    }
+    replicated_disks_failover(due);
+}
+
 void replication_cut_end(ReplicationCut *cut)
 {
     aio_timer_del(&cut->deadline);
@@ -396,5 +472,6 @@ void replication_cut_end(ReplicationCut *cut)
     cut->cancelled = true;
     cut->step = CUT_ENDED;
     cut->group->cut = NULL;
+    fail_over_due(cut);
     cut_unref(cut);
 }

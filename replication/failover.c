@@ -6,6 +6,9 @@
  * sealed against what is still on its way, then the guest goes on; the merge
  * of a secondary's layers follows in the background, as a job.
  *
+ * Disks that are being started or stopped end as that command says, all of
+ * them; cut.c remembers who is to fail over if it cannot end so.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -84,7 +87,7 @@ static char *merge_id(const ReplicatedDisk *disk)
                            replicated_disk_name(disk));
 }
 
-void replicated_disk_start_merge(ReplicatedDisk *disk)
+static void start_merge(ReplicatedDisk *disk)
 {
     g_autofree char *id = merge_id(disk);
     g_autoptr(GError) err = NULL;
@@ -126,40 +129,19 @@ static void failover_disk(ReplicatedDisk *disk)
                 BlockReplicationState_str(replicated_disk_state(disk)));
     replication_failover(disk->r);
     if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_FAILOVER) {
-        replicated_disk_start_merge(disk);
+        start_merge(disk);
     } else {
         note_alone(disk);
     }
 }
 
-/* A disk that is just being started or stopped is in state none afterwards. */
-static GPtrArray *choose(const char *node, GError **errp)
+/* Cancel @cut, if there is one, when nobody comes to the disks any more. */
+static void fail_over(GPtrArray *all, ReplicationCut *cut)
 {
-    g_autoptr(GPtrArray) all = replication_group_select(node, errp);
-    GPtrArray *disks;
+    g_autoptr(GPtrArray) disks =
+        replication_choose(all, REPLICATION_COMMAND_FAILOVER, NULL);
     guint i;
 
-    if (!all) {
-        return NULL;
-    }
-    disks = replication_choose(all, REPLICATION_COMMAND_FAILOVER, errp);
-    for (i = disks->len; i-- > 0;) {
-        if (((ReplicatedDisk *)disks->pdata[i])->changing) {
-            g_ptr_array_remove_index(disks, i);
-        }
-    }
-    return disks;
-}
-
-bool replication_group_failover(const char *node, GError **errp)
-{
-    g_autoptr(GPtrArray) disks = choose(node, errp);
-    ReplicationCut *cut = replication_group()->cut;
-    guint i;
-
-    if (!disks) {
-        return false;
-    }
     for (i = 0; i < disks->len; i++) {
         if (replicated_disk_is_secondary(disks->pdata[i])) {
             replicated_disk_unguard_exports(disks->pdata[i]);
@@ -172,5 +154,27 @@ bool replication_group_failover(const char *node, GError **errp)
     for (i = 0; i < disks->len; i++) {
         failover_disk(disks->pdata[i]);
     }
+}
+
+void replicated_disks_failover(GPtrArray *disks)
+{
+    fail_over(disks, NULL);
+}
+
+bool replication_group_failover(const char *node, GError **errp)
+{
+    g_autoptr(GPtrArray) disks = replication_group_select(node, errp);
+    ReplicationCut *cut = replication_group()->cut;
+    guint i;
+
+    if (!disks) {
+        return false;
+    }
+    for (i = disks->len; i-- > 0;) {
+        if (cut && replication_cut_defer_failover(cut, disks->pdata[i])) {
+            g_ptr_array_remove_index(disks, i);
+        }
+    }
+    fail_over(disks, cut);
     return true;
 }

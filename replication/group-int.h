@@ -45,7 +45,6 @@ typedef struct ReplicatedDisk {
     ReplicationImageId image;
     int64_t generation;         /* of the last start */
 
-    bool changing;              /* it is being started or stopped */
     unsigned preparing;         /* prepares under way, given up or not */
     bool has_pause;
     int64_t pause_us;           /* of the last checkpoint */
@@ -119,13 +118,25 @@ GPtrArray *replication_cut_disks(ReplicationCut *cut);
 /* Why it was cancelled, as an error; true if it was not. */
 bool replication_cut_check(ReplicationCut *cut, GError **errp);
 /*
- * Abort what is prepared, open the gates, wake who waits; once.  Callable from
- * anywhere, does not yield.
+ * The disks are at rest, and from here on are being started or stopped: until
+ * the end the gates stay closed.  A stop gives the peers up at the deadline.
+ */
+void replication_cut_starting(ReplicationCut *cut);
+void replication_cut_stopping(ReplicationCut *cut);
+/*
+ * Abort what is prepared, open the gates, wake who waits; once.  If the disks
+ * are being changed it is only remembered, for replication_cut_check.
+ * Callable from anywhere, does not yield.
  */
 void replication_cut_cancel(ReplicationCut *cut, const char *why);
 /* Open the gates; how long they were closed, in us. */
 int64_t replication_cut_open(ReplicationCut *cut);
-/* The end, whatever happened: abort, open, forget. */
+/*
+ * True if @disk is being started or stopped: whether there is anything left to
+ * fail over will be seen at the end.  A stop does not wait for peers any more.
+ */
+bool replication_cut_defer_failover(ReplicationCut *cut, ReplicatedDisk *disk);
+/* The end, whatever happened: abort, open, forget, fail over who waited. */
 void replication_cut_end(ReplicationCut *cut);
 
 /* exports.c */
@@ -138,8 +149,8 @@ extern const BlockExportHooks replication_export_hooks;
 
 /* failover.c */
 
-/* Let the layers of a secondary merge, as a job. */
-void replicated_disk_start_merge(ReplicatedDisk *disk);
+/* Fail over those of @disks of whom there is anything to fail over. */
+void replicated_disks_failover(GPtrArray *disks);
 
 /* events.c */
 

@@ -33,9 +33,10 @@ static bool check_mode(GPtrArray *disks, ReplicationMode mode, GError **errp)
     return true;
 }
 
-static bool coroutine_fn check_start(GPtrArray *disks, bool force,
+static bool coroutine_fn check_start(ReplicationCut *cut, bool force,
                                      GError **errp)
 {
+    GPtrArray *disks = replication_cut_disks(cut);
     guint i;
 
     for (i = 0; i < disks->len; i++) {
@@ -46,7 +47,7 @@ static bool coroutine_fn check_start(GPtrArray *disks, bool force,
             return false;
         }
     }
-    return true;
+    return replication_cut_check(cut, errp);
 }
 
 /*
@@ -58,32 +59,21 @@ static bool coroutine_fn start_disk(ReplicationCut *cut, ReplicatedDisk *disk,
 {
     bool ok;
 
-    disk->changing = true;
     disk->has_pause = false;
     replication_set_generation(disk->r, disk->generation);
     ok = replication_start(disk->r, errp);
-    disk->changing = false;
     if (ok && replicated_disk_is_secondary(disk)) {
         replicated_disk_guard_exports(disk);
     }
     return ok && replication_cut_check(cut, errp);
 }
 
-static void coroutine_fn undo_start(ReplicationCut **cut)
+static void coroutine_fn undo_start(ReplicationCut *cut)
 {
-    GPtrArray *disks = replication_cut_disks(*cut);
+    GPtrArray *disks = replication_cut_disks(cut);
     guint i;
 
-    if (!replication_cut_check(*cut, NULL)) {
-        /* Guests run again: bring them to rest once more, if that can be. */
-        g_autoptr(GPtrArray) same = g_ptr_array_ref(disks);
-
-        replication_cut_end(*cut);
-        *cut = replication_cut_new(same);
-        replication_cut_co_rest(*cut, NULL);
-        disks = replication_cut_disks(*cut);
-    }
-
+    replication_cut_stopping(cut);
     for (i = disks->len; i-- > 0;) {
         ReplicatedDisk *disk = disks->pdata[i];
         g_autoptr(GError) err = NULL;
@@ -92,12 +82,10 @@ static void coroutine_fn undo_start(ReplicationCut **cut)
             continue;
         }
         replicated_disk_unguard_exports(disk);
-        disk->changing = true;
         if (!replication_stop(disk->r, &err)) {
             warn_report("disk '%s' could not be stopped again: %s",
                         replicated_disk_name(disk), err->message);
         }
-        disk->changing = false;
     }
 }
 
@@ -121,7 +109,7 @@ static void coroutine_fn withdraw_claims(GPtrArray *disks)
     for (i = 0; i < disks->len; i++) {
         BlockReplicationState state = replicated_disk_state(disks->pdata[i]);
 
-        /* Else it could not be stopped again, or a failover has come. */
+        /* Else it could not be stopped again. */
         if (state == BLOCK_REPLICATION_STATE_NONE ||
             state == BLOCK_REPLICATION_STATE_DONE) {
             replicated_disk_co_withdraw(disks->pdata[i]);
@@ -129,16 +117,17 @@ static void coroutine_fn withdraw_claims(GPtrArray *disks)
     }
 }
 
-static bool coroutine_fn start_disks(ReplicationCut **cut, GError **errp)
+static bool coroutine_fn start_disks(ReplicationCut *cut, GError **errp)
 {
-    GPtrArray *disks = replication_cut_disks(*cut);
+    GPtrArray *disks = replication_cut_disks(cut);
     guint i;
 
-    if (!replication_cut_co_rest(*cut, errp)) {
+    if (!replication_cut_co_rest(cut, errp)) {
         return false;
     }
+    replication_cut_starting(cut);
     for (i = 0; i < disks->len; i++) {
-        if (!start_disk(*cut, disks->pdata[i], errp)) {
+        if (!start_disk(cut, disks->pdata[i], errp)) {
             undo_start(cut);
             return false;
         }
@@ -157,8 +146,7 @@ bool coroutine_fn replication_group_co_start(const char *node,
 
     disks = all ? replication_choose(all, REPLICATION_COMMAND_START, errp)
                 : NULL;
-    if (!disks || !check_mode(disks, mode, errp) ||
-        !check_start(disks, force, errp)) {
+    if (!disks || !check_mode(disks, mode, errp)) {
         return false;
     }
     if (!disks->len) {
@@ -168,11 +156,13 @@ bool coroutine_fn replication_group_co_start(const char *node,
         return false;
     }
     cut = replication_cut_new(disks);
-    ok = claim_disks(disks, errp) && start_disks(&cut, errp);
-    replication_cut_end(cut);
+    ok = check_start(cut, force, errp) && claim_disks(disks, errp) &&
+         start_disks(cut, errp);
     if (!ok) {
+        replication_cut_open(cut);
         withdraw_claims(disks);
     }
+    replication_cut_end(cut);
     return ok;
 }
 
@@ -183,9 +173,7 @@ bool coroutine_fn replicated_disk_co_stop(ReplicatedDisk *disk, GError **errp)
     bool ok;
 
     replicated_disk_unguard_exports(disk);
-    disk->changing = true;
     ok = replication_stop(disk->r, errp);
-    disk->changing = false;
     if (ok) {
         replicated_disk_co_note_end(disk);
     } else {
@@ -201,15 +189,21 @@ static bool coroutine_fn stop_disks(ReplicationCut *cut, GError **errp)
     bool ok = true;
     guint i;
 
-    if (!replication_cut_co_rest(cut, errp)) {
-        return false;
-    }
+    replication_cut_stopping(cut);
     for (i = 0; i < disks->len; i++) {
         ReplicatedDisk *disk = disks->pdata[i];
+        g_autoptr(GError) err = NULL;
 
-        if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_RUNNING) {
-            ok = replicated_disk_co_stop(disk, ok ? errp : NULL) && ok;
+        if (replicated_disk_state(disk) != BLOCK_REPLICATION_STATE_RUNNING ||
+            replicated_disk_co_stop(disk, &err)) {
+            continue;
         }
+        if (ok) {
+            g_propagate_error(errp, g_steal_pointer(&err));
+        } else {
+            warn_report("%s", err->message);
+        }
+        ok = false;
     }
     return ok;
 }
@@ -234,33 +228,33 @@ bool coroutine_fn replication_group_co_stop(const char *node, GError **errp)
         replication_cut_end(replication_group()->cut);
     }
     cut = replication_cut_new(disks);
-    ok = stop_disks(cut, errp);
+    ok = replication_cut_co_rest(cut, errp) && stop_disks(cut, errp);
     replication_cut_end(cut);
     return ok;
 }
 
 /* The daemon's end */
 
+/* Nobody uses the disks any more, so there is nothing to bring to rest. */
+static void coroutine_fn stop_all(void)
+{
+    g_autoptr(GPtrArray) disks = NULL;
+    g_autoptr(GError) err = NULL;
+    ReplicationCut *cut;
+    GRAPH_COMMAND_GUARD();
+
+    replication_group_abort();
+    disks = replication_group_select(NULL, NULL);
+    cut = replication_cut_new(disks);
+    if (!stop_disks(cut, &err)) {
+        warn_report("%s", err->message);
+    }
+    replication_cut_end(cut);
+}
+
 void coroutine_fn replication_group_co_shutdown(void)
 {
-    g_autoptr(GPtrArray) disks = replication_group_select(NULL, NULL);
-    guint i;
-
-    {
-        GRAPH_COMMAND_GUARD();
-
-        replication_group_abort();
-        for (i = 0; i < disks->len; i++) {
-            ReplicatedDisk *disk = disks->pdata[i];
-            g_autoptr(GError) err = NULL;
-
-            if (replicated_disk_state(disk) ==
-                BLOCK_REPLICATION_STATE_RUNNING &&
-                !replicated_disk_co_stop(disk, &err)) {
-                warn_report("%s", err->message);
-            }
-        }
-    }
+    stop_all();
     block_job_co_finish_all();
     state_records_co_settle();
 }

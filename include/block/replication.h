@@ -100,6 +100,7 @@ void replication_abort_checkpoint(Replication *r);
 /*
  * stop(failover = false).  Primary: stop forwarding.  Secondary: drop the
  * layers, remove the filter, undo start's reopen; nothing is in flight.
+ * A primary waits for what is outstanding, or until its peer is given up.
  */
 bool coroutine_fn replication_stop(Replication *r, GError **errp);
 
@@ -119,7 +120,7 @@ void replication_merge_progress(Replication *r, ColoMergeProgress *progress);
 
 /*
  * Primary: fail what is outstanding towards the peer, now; the state stays
- * running with a sticky error.
+ * running with a sticky error.  A stop or prepare that waits for it goes on.
  */
 void replication_give_up_peer(Replication *r, int ret);
 

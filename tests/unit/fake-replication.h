@@ -263,6 +263,16 @@ void replication_merge_progress(Replication *r, ColoMergeProgress *progress)
     };
 }
 
+/* Of a secondary nobody waits for the peer. */
+void replication_give_up_peer(Replication *r, int ret)
+{
+    g_string_append_printf(fake_log, "give-up%d ", r->index);
+    if (r->mode == REPLICATION_MODE_PRIMARY) {
+        r->error.ret = ret;
+        fake_release(r, FAKE_STOP);
+    }
+}
+
 void replication_set_generation(Replication *r, uint64_t generation)
 {
     r->generation = generation;

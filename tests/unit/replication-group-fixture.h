@@ -110,27 +110,32 @@ static inline void coroutine_fn closing_entry(void *opaque)
     fake_observer->closing(opaque);
 }
 
+static inline void close_fake(Fixture *f, int i)
+{
+    Replication *r = fakes[i];
+
+    g_assert_false(blk_gate_is_closed(f->guest[i]));
+    g_assert_cmpuint(r->held, ==, 0);
+    test_run(f->ctx, closing_entry, r);
+    test_backend_free(f->ctx, f->guest[i]);
+    if (f->peer[i]) {
+        g_assert_false(blk_gate_is_closed(f->peer[i]));
+        test_backend_free(f->ctx, f->peer[i]);
+    }
+    test_unref(f->ctx, r->bs);
+    if (r->disk) {
+        test_unref(f->ctx, r->disk);
+    }
+    g_free(r);
+    fakes[i] = NULL;
+}
+
 static inline void teardown(Fixture *f, gconstpointer data)
 {
     test_settle(f->ctx);
     g_assert_null(block_job_next(NULL));
     for (int i = 0; i < f->n; i++) {
-        Replication *r = fakes[i];
-
-        g_assert_false(blk_gate_is_closed(f->guest[i]));
-        g_assert_cmpuint(r->held, ==, 0);
-        test_run(f->ctx, closing_entry, r);
-        test_backend_free(f->ctx, f->guest[i]);
-        if (f->peer[i]) {
-            g_assert_false(blk_gate_is_closed(f->peer[i]));
-            test_backend_free(f->ctx, f->peer[i]);
-        }
-        test_unref(f->ctx, r->bs);
-        if (r->disk) {
-            test_unref(f->ctx, r->disk);
-        }
-        g_free(r);
-        fakes[i] = NULL;
+        close_fake(f, i);
     }
     test_settle(f->ctx);
     g_assert_cmpuint(coroutine_count(), ==, 0);

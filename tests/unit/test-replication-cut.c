@@ -168,6 +168,79 @@ static void test_deadline_of_prepare(Fixture *f, gconstpointer data)
     }
 }
 
+static void test_deadline_of_stop(Fixture *f, gconstpointer data)
+{
+    bool primary = f->mode == REPLICATION_MODE_PRIMARY;
+
+    for (int i = 0; primary && i < f->n; i++) {
+        Command c;
+
+        start(f);
+        fakes[i]->hold[FAKE_STOP] = true;
+        begin(&c, f, STOP);
+        f->clock.now_ns += REPLICATION_DEADLINE_NS - 1;
+        test_settle(f->ctx);
+        g_assert_false(c.ended);
+        f->clock.now_ns++;
+        test_settle(f->ctx);
+        assert_ended(&c, NULL);
+        assert_states(f, S(NONE));
+        g_assert_cmpint(fakes[i]->error.ret, ==, -ETIMEDOUT);
+        g_assert_cmpint(aio_next_deadline_ns(f->ctx), ==, -1);
+    }
+}
+
+/* The daemon's end */
+
+static void coroutine_fn holder_entry(void *opaque)
+{
+    Coroutine **self = opaque;
+    GRAPH_COMMAND_GUARD();
+
+    *self = coroutine_self();
+    coroutine_yield();
+}
+
+static void coroutine_fn shutdown_entry(void *opaque)
+{
+    bool *ended = opaque;
+
+    replication_group_co_shutdown();
+    *ended = true;
+}
+
+/* A command that is still under way takes a disk away. */
+static void test_shutdown_looks_at_what_is_there(Fixture *f,
+                                                 gconstpointer data)
+{
+    Coroutine *holder;
+    bool ended = false;
+
+    start(f);
+    coroutine_start(holder_entry, &holder);
+    coroutine_start(shutdown_entry, &ended);
+    test_settle(f->ctx);
+    g_assert_false(ended);
+    close_fake(f, --f->n);
+    coroutine_enter(holder);
+    test_settle(f->ctx);
+    g_assert_true(ended);
+    assert_states(f, S(NONE));
+}
+
+static void test_shutdown_does_not_wait_for_ever(Fixture *f,
+                                                 gconstpointer data)
+{
+    bool ended = false;
+
+    start(f);
+    fakes[0]->hold[FAKE_STOP] = f->mode == REPLICATION_MODE_PRIMARY;
+    coroutine_start(shutdown_entry, &ended);
+    pass_deadline(f);
+    g_assert_true(ended);
+    assert_states(f, S(NONE));
+}
+
 /* Failover in the middle */
 
 static void assert_failed_over(Fixture *f)
@@ -268,60 +341,138 @@ static void test_failover_when_prepared(Fixture *f, gconstpointer data)
     assert_failed_over(f);
 }
 
+/* A start that is under way is undone, and then nothing runs. */
 static void test_failover_during_start(Fixture *f, gconstpointer data)
 {
     static const FakeStep steps[] = { FAKE_CHECK_START, FAKE_START };
 
-    for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
-        for (int i = 0; i < f->n; i++) {
-            bool begun = steps[s] == FAKE_START;
-            Command c;
+    for (int i = 0; i < f->n * 2; i++) {
+        FakeStep step = steps[i % 2];
+        Replication *r = fakes[i / 2];
+        Command c;
 
-            set_states(f, S(NONE));
-            fakes[i]->hold[steps[s]] = true;
-            begin(&c, f, START);
-            g_assert_false(c.ended);
-            failover(f);
-            fake_release(fakes[i], steps[s]);
-            test_settle(f->ctx);
-            if (!begun) {
-                /* Nothing was running yet: there was nothing to fail over. */
-                assert_ended(&c, NULL);
-                assert_states(f, S(RUNNING));
-                continue;
-            }
-            assert_ended(&c, "A failover has begun");
-            for (int j = 0; j < f->n; j++) {
-                g_assert_cmpint(fakes[j]->state, ==,
-                                j < i ? S(DONE) : S(NONE));
-            }
-            assert_gates(f, false);
-        }
+        r->hold[step] = true;
+        begin(&c, f, START);
+        g_assert_false(c.ended);
+        failover(f);
+        /* What has begun to change stays at rest until it is undone. */
+        assert_gates(f, step == FAKE_START);
+        fake_release(r, step);
+        test_settle(f->ctx);
+        assert_ended(&c, "A failover has begun");
+        assert_states(f, S(NONE));
+        assert_gates(f, false);
+    }
+    start(f);
+}
+
+/* One of a group that is being started cannot be torn out of it. */
+static void test_failover_of_one_during_start(Fixture *f, gconstpointer data)
+{
+    Command c;
+
+    fakes[f->n - 1]->hold[FAKE_START] = true;
+    begin(&c, f, START);
+    f->node = bdrv_node_name(fakes[0]->bs);
+    failover(f);
+    fake_release(fakes[f->n - 1], FAKE_START);
+    test_settle(f->ctx);
+    assert_ended(&c, "A failover has begun");
+    assert_states(f, S(NONE));
+}
+
+/* What cannot be stopped again is all that there is to fail over. */
+static void test_failover_of_a_start_not_undone(Fixture *f, gconstpointer data)
+{
+    Replication *last = fakes[f->n - 1];
+    Command c;
+
+    last->hold[FAKE_START] = last->fail[FAKE_STOP] = true;
+    begin(&c, f, START);
+    failover(f);
+    fake_release(last, FAKE_START);
+    test_settle(f->ctx);
+    assert_ended(&c, "A failover has begun");
+    for (int i = 0; i < f->n; i++) {
+        g_assert_cmpint(fakes[i]->state, ==,
+                        fakes[i] == last ? S(DONE) : S(NONE));
     }
 }
 
+/* Once a disk has begun to stop all of them stop: never some of each. */
 static void test_failover_during_stop(Fixture *f, gconstpointer data)
 {
     for (int i = 0; i < f->n; i++) {
         Command c;
 
-        set_states(f, S(NONE));
         start(f);
         fakes[i]->hold[FAKE_STOP] = true;
         begin(&c, f, STOP);
         g_assert_false(c.ended);
         failover(f);
-        for (int j = 0; j < f->n; j++) {
-            /* The one that is being stopped must stay at rest. */
-            g_assert_true(blk_gate_is_closed(f->guest[j]) == (j == i));
+        assert_gates(f, true);
+        test_settle(f->ctx);
+        if (f->mode == REPLICATION_MODE_PRIMARY) {
+            g_assert_cmpint(fakes[i]->error.ret, ==, -ECANCELED);
+        } else {
+            g_assert_false(c.ended);
+            fake_release(fakes[i], FAKE_STOP);
+            test_settle(f->ctx);
         }
+        assert_ended(&c, NULL);
+        assert_states(f, S(NONE));
+        assert_gates(f, false);
+    }
+}
+
+/* That of another disk does not make it lose what its peer still answers. */
+static void test_failover_of_another_during_stop(Fixture *f,
+                                                 gconstpointer data)
+{
+    Command c;
+
+    start(f);
+    fakes[0]->hold[FAKE_STOP] = true;
+    f->node = bdrv_node_name(fakes[0]->bs);
+    begin(&c, f, STOP);
+    f->node = bdrv_node_name(fakes[f->n - 1]->bs);
+    if (f->n > 1) {
+        failover(f);
+    }
+    test_settle(f->ctx);
+    g_assert_false(c.ended);
+    fake_release(fakes[0], FAKE_STOP);
+    test_settle(f->ctx);
+    assert_ended(&c, NULL);
+    g_assert_cmpint(fakes[0]->error.ret, ==, 0);
+    g_assert_cmpint(fakes[0]->state, ==, S(NONE));
+    for (int i = 1; i < f->n; i++) {
+        g_assert_cmpint(fakes[i]->state, ==,
+                        i == f->n - 1 ? S(DONE) : S(RUNNING));
+    }
+}
+
+/* It is as if the failover had come after the stop. */
+static void test_failover_of_a_failed_stop(Fixture *f, gconstpointer data)
+{
+    for (int i = 0; i < f->n; i++) {
+        g_autofree char *text =
+            g_strdup_printf("disk '%s': stop of disk %d failed",
+                            bdrv_node_name(fakes[i]->bs), i);
+        Command c;
+
+        set_states(f, S(NONE));
+        start(f);
+        fakes[i]->hold[FAKE_STOP] = fakes[i]->fail[FAKE_STOP] = true;
+        begin(&c, f, STOP);
+        failover(f);
         fake_release(fakes[i], FAKE_STOP);
         test_settle(f->ctx);
-        assert_ended(&c, NULL);
+        assert_ended(&c, text);
+        fakes[i]->fail[FAKE_STOP] = false;
         for (int j = 0; j < f->n; j++) {
-            g_assert_cmpint(fakes[j]->state, ==, j <= i ? S(NONE) : S(DONE));
+            g_assert_cmpint(fakes[j]->state, ==, j == i ? S(DONE) : S(NONE));
         }
-        assert_gates(f, false);
     }
 }
 
@@ -353,12 +504,20 @@ int main(int argc, char **argv)
         { "deadline-requests", test_deadline_of_requests },
         { "deadline-start", test_deadline_of_start },
         { "deadline-prepare", test_deadline_of_prepare },
+        { "deadline-stop", test_deadline_of_stop },
+        { "shutdown-late", test_shutdown_looks_at_what_is_there },
+        { "shutdown-deadline", test_shutdown_does_not_wait_for_ever },
         { "failover-in-checkpoint", test_failover_during_checkpoint },
         { "failover-in-drain", test_failover_during_drain },
         { "failover-of-one", test_failover_of_one_during_checkpoint },
         { "failover-when-prepared", test_failover_when_prepared },
         { "failover-in-start", test_failover_during_start },
+        { "failover-of-one-in-start", test_failover_of_one_during_start },
+        { "failover-of-bad-start", test_failover_of_a_start_not_undone },
         { "failover-in-stop", test_failover_during_stop },
+        { "failover-of-another-in-stop",
+          test_failover_of_another_during_stop },
+        { "failover-of-bad-stop", test_failover_of_a_failed_stop },
         { "failover-needs-no-mutex", test_failover_needs_no_mutex },
     };
 

@@ -802,6 +802,28 @@ static void test_failover_with_a_dead_peer(Fixture *f, gconstpointer data)
     g_assert_cmpint(aio_next_deadline_ns(f->ctx), ==, -1);
 }
 
+/* One that does not even answer to being cancelled is left behind. */
+static void test_stop_gives_up_the_peer(Fixture *f, gconstpointer data)
+{
+    Step s = { .step = STEP_STOP, .r = f->r };
+
+    peer(f)->hold = peer(f)->ignore_cancel = true;
+    write_ok(f, 0, 512, 1);
+    step_begin(f->ctx, &s);
+    advance(f->ctx, &f->clock, 3600 * 1000);
+    g_assert_false(s.ended);
+    replication_give_up_peer(f->r, -ETIMEDOUT);
+    test_settle(f->ctx);
+    g_assert_true(s.ended && s.ok);
+    g_assert_cmpuint(peer(f)->cancelled, ==, 1);
+    g_assert_cmpint(error_of(f), ==, -ETIMEDOUT);
+    assert_state(f->r, "none");
+    step_fails(f->ctx, f->r, STEP_START, "Node 'r0' still waits for answers "
+               "to what was forwarded before");
+    revive_peer(f);
+    step_ok(f->ctx, f->r, STEP_START);
+}
+
 static void test_prepare_waits_for_acknowledgements(Fixture *f,
                                                     gconstpointer data)
 {
@@ -939,6 +961,8 @@ int main(int argc, char **argv)
         { "state/done", NULL, false, test_state_done },
         { "state/failover-dead-peer", NULL, false,
           test_failover_with_a_dead_peer },
+        { "state/stop-gives-up", ASYNC ", 'timeout': 0", false,
+          test_stop_gives_up_the_peer },
         { "state/prepare-waits", ASYNC, false,
           test_prepare_waits_for_acknowledgements },
         { "state/prepare-gives-up", ASYNC, false,

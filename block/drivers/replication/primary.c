@@ -80,6 +80,8 @@ static void coroutine_fn give_up_entry(void *opaque)
         bdrv_cancel_in_flight(r->bs->file->bs);
         bdrv_let_pass(r->bs->file->bs);
     }
+    r->primary.given_up = true;
+    co_queue_restart_all(&r->primary.idle);
 }
 
 /* Never sleeps.  In a coroutine whom it wakes runs after it, not within. */
@@ -259,23 +261,22 @@ bool primary_start(Replication *r, GError **errp)
     p->forwarded_bytes = p->forwarded_requests = p->unforwarded_bytes = 0;
     p->told_unforwarded = false;
     p->forwarding = true;
+    p->given_up = false;
     deadline_start(r);
     replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
     return true;
 }
 
-static void coroutine_fn wait_idle(Primary *p)
+static bool waits_for_peer(const Primary *p)
 {
-    while (!TAILQ_EMPTY(&p->in_flight)) {
-        co_queue_wait(&p->idle);
-    }
+    return !TAILQ_EMPTY(&p->in_flight) && !p->given_up;
 }
 
 bool coroutine_fn primary_co_prepare(Replication *r, GError **errp)
 {
     Primary *p = &r->primary;
 
-    while (!TAILQ_EMPTY(&p->in_flight) && !r->prepare_aborted) {
+    while (waits_for_peer(p) && !r->prepare_aborted) {
         co_queue_wait(&p->idle);
     }
     if (!replication_check_prepare(r, errp) ||
@@ -304,7 +305,9 @@ void coroutine_fn primary_co_stop(Replication *r)
     Primary *p = &r->primary;
 
     stop_forwarding(r);
-    wait_idle(p);
+    while (waits_for_peer(p)) {
+        co_queue_wait(&p->idle);
+    }
     deadline_stop(r);
     if (replication_is_running(r)) {
         bdrv_pin_connection(r->bs->file->bs, false);

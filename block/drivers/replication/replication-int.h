@@ -64,6 +64,7 @@ typedef struct Primary {
 
     /* From start on, until stop or until the peer is given up. */
     bool forwarding;
+    bool given_up;              /* nobody waits for its answers any more */
     bool told_unforwarded;      /* the observer knows that there are some */
 
     /* Overlapping forwards one after the other, in order of arrival. */
