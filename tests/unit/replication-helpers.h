@@ -14,7 +14,7 @@
 
 /* What the observer has seen. */
 typedef struct Seen {
-    unsigned errors, high_marks, unforwarded;
+    unsigned errors, high_marks, unforwarded, closings;
     GString *states;            /* "none>running " ... */
 } Seen;
 
@@ -43,6 +43,17 @@ static void seen_unforwarded(Replication *r)
     seen.unforwarded++;
 }
 
+/* Whoever looks for it while it closes, a failover too, finds nothing. */
+static void coroutine_fn seen_closing(Replication *r)
+{
+    Replication *other = NULL;
+
+    while ((other = replication_next(other))) {
+        g_assert_true(other != r);
+    }
+    seen.closings++;
+}
+
 static inline void observe(void)
 {
     static const ReplicationObserver observer = {
@@ -50,6 +61,7 @@ static inline void observe(void)
         .error = seen_error,
         .high_mark = seen_high_mark,
         .unforwarded = seen_unforwarded,
+        .closing = seen_closing,
     };
 
     seen = (Seen) { .states = g_string_new(NULL) };

@@ -243,6 +243,7 @@ static void test_close_is_a_stop(Fixture *f, gconstpointer data)
 {
     peer_writes(f, 0, 512, 0x22);
     close_guest(f);
+    g_assert_cmpuint(seen.closings, ==, 1);
     g_assert_false(has_filter(f));
     g_assert_cmpuint(layers(f)->dropped, ==, 1);
     g_assert_cmphex(disk(f)->data[0], ==, 0x22);
