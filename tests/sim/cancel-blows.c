@@ -153,6 +153,17 @@ static void coroutine_fn strike_remove_gated(void *opaque)
     blk_gate_open(exp->blk);
 }
 
+/* The export goes, and at once the node that it was of. */
+static void coroutine_fn strike_remove_node(void *opaque)
+{
+    World *w = opaque;
+
+    block_export_del("export", BLOCK_EXPORT_REMOVE_MODE_HARD, NULL);
+    block_export_co_wait_deleted();
+    nbd_world_co_drop_disk(&w->nbd);
+    w->blow_done = true;
+}
+
 static void coroutine_fn strike_stop(void *opaque)
 {
     World *w = opaque;
@@ -219,6 +230,8 @@ const Blow cancel_blows[] = {
     { "remove", SERVER, strike_remove, .frees = true, .answers = true,
       .removes = true },
     { "remove-safe", SERVER, strike_remove_safe, .answers = true },
+    { "remove-node", SERVER, strike_remove_node, .frees = true,
+      .removes = true },
     { "remove-gated", SERVER, strike_remove_gated, .frees = true,
       .answers = true, .removes = true },
     { "stop", SERVER, strike_stop, .frees = true, .answers = true },

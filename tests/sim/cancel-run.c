@@ -45,7 +45,9 @@ static void world_begin(World *w)
         sim_run(&w->nbd.sim, CLIENT, cancel_op_entry, &open);
         g_assert_cmpint(open.ret, ==, 0);
     }
-    test_disk(w->nbd.disk)->hold = w->scenario->held;
+    if (w->scenario->held) {
+        nbd_world_hold(&w->nbd);
+    }
 }
 
 static void world_end(World *w)
@@ -99,8 +101,8 @@ static void step(World *w)
     if (sim_step(&w->nbd.sim)) {
         return;
     }
-    if (test_disk(w->nbd.disk)->hold) {
-        test_disk_release(w->nbd.disk);
+    if (nbd_world_is_holding(&w->nbd)) {
+        nbd_world_release(&w->nbd);
     } else if (!sim_skip_time(&w->nbd.sim)) {
         cancel_fail(w, "stuck before anything happened");
     }
@@ -171,7 +173,7 @@ static void check_results(World *w)
 /* What was acknowledged is on the disk, and nothing else was touched. */
 static void check_disk(World *w)
 {
-    const uint8_t *data = test_disk(w->nbd.disk)->data;
+    g_autofree uint8_t *data = nbd_world_read_disk(&w->nbd);
 
     for (int64_t i = 0; i < TEST_DISK_SIZE; i++) {
         bool old = data[i] == PATTERN, good = old;
@@ -179,10 +181,12 @@ static void check_disk(World *w)
         for (int j = 0; j < MAX_OPS; j++) {
             const Op *op = &w->ops[j];
             uint8_t new = op->type == OP_WRITE ? (uint8_t)~PATTERN : 0;
+            bool covers = i >= op->offset && i < op->offset + op->bytes;
 
-            if ((op->type == OP_WRITE || op->type == OP_ZEROES) &&
-                i >= op->offset && i < op->offset + op->bytes) {
+            if ((op->type == OP_WRITE || op->type == OP_ZEROES) && covers) {
                 good = data[i] == new || (old && op->ret < 0);
+            } else if (op->type == OP_DISCARD && covers) {
+                good |= data[i] == 0;
             }
         }
         if (!good) {
@@ -227,7 +231,7 @@ static bool run_once(World *w)
     }
 
     /* Nothing is in the way any more. */
-    test_disk_release(w->nbd.disk);
+    nbd_world_release(&w->nbd);
     sim_link_set(&w->nbd.sim, w->nbd.link, w->nbd.conditions);
     sim_pass(&w->nbd.sim, MINUTE);
     check_ended(w);

@@ -24,11 +24,18 @@ typedef enum Way {
 } Way;
 
 typedef struct NbdWorld {
+    /* Set before it begins */
+    bool tls;                   /* with a key that both have */
+    const char *aio;            /* the disk is a file, by this engine */
+
     Sim sim;
     char *dir;                  /* "link" and "server" are sockets in it */
     SimLink *link;
     SimLinkConditions conditions;
     BlockDriverState *disk;     /* on the server, with the export "export" */
+    int fd;                     /* of the file, or -1 */
+
+    uint8_t *last;              /* of a disk in memory that is gone */
 
     /* Of nbd_world_look() */
     bool has_client, has_export;
@@ -37,6 +44,18 @@ typedef struct NbdWorld {
 void nbd_world_begin(NbdWorld *w, SimLinkConditions conditions);
 /* The client's host has nothing left by then; nor has anybody afterwards. */
 void nbd_world_end(NbdWorld *w);
+
+/*
+ * The disk in memory keeps requests until it is told to release them; a file
+ * cannot.
+ */
+void nbd_world_hold(NbdWorld *w);
+void nbd_world_release(NbdWorld *w);
+bool nbd_world_is_holding(const NbdWorld *w);
+/* What is on the disk, whether or not there is a node; g_free. */
+uint8_t *nbd_world_read_disk(const NbdWorld *w);
+/* In a coroutine of the server: the node goes.  Nobody uses it any more. */
+void coroutine_fn nbd_world_co_drop_disk(NbdWorld *w);
 
 /* What the server has. */
 void nbd_world_look(NbdWorld *w);

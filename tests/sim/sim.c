@@ -31,25 +31,40 @@ void sim_destroy(Sim *sim)
 }
 
 /* One turn of a host's loop.  What begins and ends in it is the host's. */
-static bool turn(Sim *sim, int host)
+static bool turn(Sim *sim, int host, bool blocking)
 {
     int before = coroutine_count();
-    bool progress = !sim->frozen[host] && aio_poll(sim->host[host], false);
+    bool progress = !sim->frozen[host] &&
+                    aio_poll(sim->host[host], blocking);
 
     sim->coroutines[host] += (int)coroutine_count() - before;
     return progress;
 }
 
-void sim_settle(Sim *sim)
+/* Wait for what happens outside of the simulation; false: nothing does. */
+static bool wait_for_real_io(Sim *sim)
 {
-    bool progress = true;
+    for (int i = 0; i < sim->n_hosts; i++) {
+        bool mine = sim->real_io && *sim->real_io && i == sim->real_io_host;
 
-    while (progress) {
-        progress = false;
-        for (int i = 0; i < sim->n_hosts; i++) {
-            progress |= turn(sim, i);
+        if (!sim->frozen[i] && (mine || sim->host[i]->async_pending)) {
+            turn(sim, i, true);
+            return true;
         }
     }
+    return false;
+}
+
+void sim_settle(Sim *sim)
+{
+    bool progress;
+
+    do {
+        progress = false;
+        for (int i = 0; i < sim->n_hosts; i++) {
+            progress |= turn(sim, i, false);
+        }
+    } while (progress || wait_for_real_io(sim));
 }
 
 /* What wakes a loop may be nothing: only a few turns in vain mean idleness. */
@@ -62,7 +77,7 @@ static bool step_host(Sim *sim, int host)
 
     ctx->max_events = 1;
     for (int i = 0; i < TURNS_IN_VAIN && !progress; i++) {
-        progress = turn(sim, host);
+        progress = turn(sim, host, false);
     }
     ctx->max_events = AIO_MAX_EVENTS;
     return progress;
@@ -78,7 +93,7 @@ bool sim_step(Sim *sim)
             return true;
         }
     }
-    return false;
+    return wait_for_real_io(sim);
 }
 
 static int64_t next_deadline(const Sim *sim)

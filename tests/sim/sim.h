@@ -22,12 +22,17 @@ typedef struct Sim {
     int turn;                   /* whose turn it is in sim_step() */
     bool frozen[SIM_MAX_HOSTS]; /* a host that does nothing: it is stopped */
     int coroutines[SIM_MAX_HOSTS];      /* of each host */
+    const unsigned *real_io;    /* or NULL: requests that no clock governs */
+    int real_io_host;           /* whose they are */
 } Sim;
 
 void sim_init(Sim *sim, int n_hosts);
 void sim_destroy(Sim *sim);
 
-/* Let everybody do all that can be done without time passing. */
+/*
+ * Let everybody do all that can be done without time passing; what worker
+ * threads and the kernel do takes none.
+ */
 void sim_settle(Sim *sim);
 
 /* Let @ns pass, everything at its time. */
