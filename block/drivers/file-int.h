@@ -78,7 +78,26 @@ void coroutine_fn file_co_close_fd(int fd);
 /* The length in bytes or -errno. */
 int64_t file_fd_length(int fd, bool is_device);
 
+/* file-create.c */
+
+bool coroutine_fn file_co_create(const BlockdevCreateOptions *options,
+                                 const int *cancel, GError **errp);
+
 /* file-truncate.c */
+
+typedef struct FileTruncate {
+    int fd;
+    int64_t old;
+    int64_t new;
+    PreallocMode prealloc;
+    const int *cancel;          /* NULL: it goes on to its end */
+    const char *failed;         /* what, when -errno is returned */
+} FileTruncate;
+
+/* For worker threads: 0, or -errno and the old length. */
+int file_truncate(FileTruncate *t);
+
+bool file_check_prealloc(PreallocMode prealloc, GError **errp);
 
 bool coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset,
                                    PreallocMode prealloc, GError **errp);

@@ -12,14 +12,6 @@
 /* Zeroes written at a time by preallocation=full. */
 #define PREALLOC_CHUNK (64 * KiB)
 
-typedef struct FileTruncate {
-    int fd;
-    int64_t old;
-    int64_t new;
-    PreallocMode prealloc;
-    const char *failed;         /* what, when -errno is returned */
-} FileTruncate;
-
 static int truncate_retry(int fd, int64_t bytes)
 {
     int ret;
@@ -34,7 +26,7 @@ static int prealloc_falloc(FileTruncate *t)
 {
     int ret;
 
-    t->failed = "Could not preallocate data for the new file";
+    t->failed = "Could not preallocate new data";
     if (t->new == t->old) {
         return 0;
     }
@@ -65,6 +57,9 @@ static int prealloc_full(FileTruncate *t)
         } else if (errno != EINTR) {
             ret = -errno;
         }
+        if (t->cancel && g_atomic_int_get(t->cancel)) {
+            ret = -ECANCELED;
+        }
     }
     if (ret == 0 && fsync(t->fd) < 0) {
         t->failed = "Could not flush file to disk";
@@ -76,10 +71,8 @@ static int prealloc_full(FileTruncate *t)
     return ret;
 }
 
-/* In a worker thread */
-static int file_truncate(void *opaque)
+int file_truncate(FileTruncate *t)
 {
-    FileTruncate *t = opaque;
     int ret;
 
     switch (t->prealloc) {
@@ -90,13 +83,28 @@ static int file_truncate(void *opaque)
         ret = prealloc_full(t);
         break;
     default:
-        t->failed = "Failed to resize the file";
+        t->failed = "Could not resize file";
         return truncate_retry(t->fd, t->new);
     }
     if (ret < 0) {
         truncate_retry(t->fd, t->old);
     }
     return ret;
+}
+
+bool file_check_prealloc(PreallocMode prealloc, GError **errp)
+{
+    if (prealloc == PREALLOC_MODE_METADATA) {
+        error_setg(errp, "Unsupported preallocation mode: %s",
+                   PreallocMode_str(prealloc));
+        return false;
+    }
+    return true;
+}
+
+static int file_truncate_in_thread(void *opaque)
+{
+    return file_truncate(opaque);
 }
 
 static bool check_device(int fd, int64_t offset, PreallocMode prealloc,
@@ -131,9 +139,7 @@ bool coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset,
     if (s->is_device) {
         return check_device(s->file.fd, offset, prealloc, errp);
     }
-    if (prealloc == PREALLOC_MODE_METADATA) {
-        error_setg(errp, "Unsupported preallocation mode '%s'",
-                   PreallocMode_str(prealloc));
+    if (!file_check_prealloc(prealloc, errp)) {
         return false;
     }
     t.old = file_fd_length(s->file.fd, false);
@@ -147,7 +153,7 @@ bool coroutine_fn file_co_truncate(BlockDriverState *bs, int64_t offset,
         return false;
     }
 
-    ret = thread_pool_submit_co(file_truncate, &t);
+    ret = thread_pool_submit_co(file_truncate_in_thread, &t);
     file_forget_data(s);
     file_handle_forget(&s->file, offset, INT64_MAX - offset);
     if (ret < 0) {

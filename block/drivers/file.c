@@ -424,6 +424,7 @@ static const char *const file_mutable_opts[] = { "aio", NULL };
 const BlockDriver bdrv_file = {
     .format_name = "file",
     .type = BLOCKDEV_DRIVER_FILE,
+    .bdrv_co_create = file_co_create,
     FILE_DRIVER_CALLBACKS,
 };
 

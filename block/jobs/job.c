@@ -63,15 +63,31 @@ static void set_status(BlockJob *job, JobStatus status)
     qapi_event_send_job_status_change(job->id, status);
 }
 
+static bool is_block_job(const BlockJob *job)
+{
+    return job->drv->set_speed;
+}
+
+/* NULL: it has not failed. */
+static const char *error_text(const BlockJob *job)
+{
+    return job->err ? job->err->message
+           : job->ret < 0 ? g_strerror(-job->ret) : NULL;
+}
+
 static void send_completed(BlockJob *job)
 {
     int64_t done, total;
 
     job->drv->progress(job, &done, &total);
     qapi_event_send_block_job_completed(job->drv->type, job->id, total, done,
-                                        job->speed,
-                                        job->ret < 0 ? g_strerror(-job->ret)
-                                                     : NULL);
+                                        job->speed, error_text(job));
+}
+
+static void dismiss(BlockJob *job)
+{
+    job->dismissed = true;
+    co_queue_restart_all(&job->dismissal);
 }
 
 static void coroutine_fn block_job_entry(void *opaque)
@@ -87,17 +103,23 @@ static void coroutine_fn block_job_entry(void *opaque)
         set_status(job, JOB_STATUS_WAITING);
         set_status(job, JOB_STATUS_PENDING);
     }
-    send_completed(job);
+    if (is_block_job(job)) {
+        send_completed(job);
+    }
     if (job->drv->concluded) {
         job->drv->concluded(job);
     }
     set_status(job, JOB_STATUS_CONCLUDED);
+    while (job->drv->manual_dismiss && !job->dismissed) {
+        co_queue_wait(&job->dismissal);
+    }
     set_status(job, JOB_STATUS_NULL);
 
     TAILQ_REMOVE(&s->list, job, link);
     if (job->drv->release) {
         job->drv->release(job);
     }
+    g_clear_error(&job->err);
     g_free(job->id);
     g_free(job);
     s->alive--;
@@ -123,6 +145,7 @@ BlockJob *block_job_start(const BlockJobDriver *drv, const char *id,
     job->drv = drv;
     job->id = g_strdup(id);
     job->opaque = opaque;
+    co_queue_init(&job->dismissal);
     TAILQ_INSERT_TAIL(&s->list, job, link);
     s->alive++;
     set_status(job, JOB_STATUS_CREATED);
@@ -136,8 +159,14 @@ void coroutine_fn block_job_co_finish_all(void)
     BlockJob *job = NULL;
 
     while ((job = block_job_next(job))) {
-        job->speed = 0;
-        job->drv->set_speed(job);
+        if (is_block_job(job)) {
+            job->speed = 0;
+            job->drv->set_speed(job);
+        }
+        if (job->drv->hurry) {
+            job->drv->hurry(job);
+        }
+        dismiss(job);
     }
     while (s->alive) {
         co_queue_wait(&s->ended);
@@ -146,11 +175,28 @@ void coroutine_fn block_job_co_finish_all(void)
 
 /* Commands */
 
-bool block_job_set_speed(const char *id, int64_t speed, GError **errp)
+bool block_job_dismiss(const char *id, GError **errp)
 {
     BlockJob *job = block_job_find(id);
 
     if (!job) {
+        error_setg(errp, "Job not found");
+        return false;
+    }
+    if (job->status != JOB_STATUS_CONCLUDED) {
+        error_setg(errp, "Job '%s' in state '%s' cannot accept command verb "
+                   "'dismiss'", id, JobStatus_str(job->status));
+        return false;
+    }
+    dismiss(job);
+    return true;
+}
+
+bool block_job_set_speed(const char *id, int64_t speed, GError **errp)
+{
+    BlockJob *job = block_job_find(id);
+
+    if (!job || !is_block_job(job)) {
         error_set_class(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE,
                         "Block job '%s' not found", id);
         return false;
@@ -175,7 +221,7 @@ JobInfoList *block_job_query(void)
         info->id = g_strdup(job->id);
         info->type = job->drv->type;
         info->status = job->status;
-        info->error = job->ret < 0 ? g_strdup(g_strerror(-job->ret)) : NULL;
+        info->error = g_strdup(error_text(job));
         job->drv->progress(job, &info->current_progress,
                            &info->total_progress);
         QAPI_LIST_APPEND(tail, info);
@@ -196,8 +242,12 @@ BlockJobInfoList *block_job_query_block(void)
     BlockJob *job = NULL;
 
     while ((job = block_job_next(job))) {
-        BlockJobInfo *info = g_new0(BlockJobInfo, 1);
+        BlockJobInfo *info;
 
+        if (!is_block_job(job)) {
+            continue;
+        }
+        info = g_new0(BlockJobInfo, 1);
         info->type = job->drv->type;
         info->device = g_strdup(job->id);
         job->drv->progress(job, &info->offset, &info->len);
@@ -206,8 +256,8 @@ BlockJobInfoList *block_job_query_block(void)
         info->io_status = io_status(job);
         info->status = job->status;
         info->auto_finalize = true;
-        info->auto_dismiss = true;
-        info->error = job->ret < 0 ? g_strdup(g_strerror(-job->ret)) : NULL;
+        info->auto_dismiss = !job->drv->manual_dismiss;
+        info->error = g_strdup(error_text(job));
         QAPI_LIST_APPEND(tail, info);
     }
     return list;

@@ -29,6 +29,7 @@
 #include "block/graph.h"
 #include "block/io.h"
 #include "qapi/qapi-types-block-core.h"
+#include "qapi/qapi-types-job.h"
 #include "util/co-lock.h"
 #include "util/interval-tree.h"
 #include "util/queue.h"
@@ -80,6 +81,13 @@ struct BlockDriver {
 
     /* The length in bytes, or -errno.  Default: that of bs->file. */
     int64_t coroutine_fn (*bdrv_co_getlength)(BlockDriverState *bs);
+
+    /*
+     * Make a new image.  *@cancel is set, from another thread, when nobody
+     * wants it any more.  Default: "Driver does not support blockdev-create".
+     */
+    bool coroutine_fn (*bdrv_co_create)(const BlockdevCreateOptions *options,
+                                        const int *cancel, GError **errp);
 
     /* Change the length.  Default: "not supported" (filters: pass on). */
     bool coroutine_fn (*bdrv_co_truncate)(BlockDriverState *bs,

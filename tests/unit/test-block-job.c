@@ -150,6 +150,42 @@ static void test_failure(void *fixture, gconstpointer data)
     g_assert_null(strstr(events->str, "pending"));
 }
 
+/* Without a speed it is no block job. */
+static void test_manual_dismiss(void *fixture, gconstpointer data)
+{
+    BlockJobDriver drv = work_driver;
+    g_autoptr(BlockJobInfoList) block = NULL;
+    g_autoptr(JobInfoList) jobs = NULL;
+    g_autoptr(GError) err = NULL;
+    BlockJob *job;
+
+    drv.manual_dismiss = true;
+    drv.set_speed = NULL;
+    job = block_job_start(&drv, "j", &work, &err);
+    g_assert_no_error(err);
+    poll_idle();
+    g_assert_false(block_job_dismiss("j", &err));
+    g_assert_cmpstr(err->message, ==, "Job 'j' in state 'running' cannot "
+                    "accept command verb 'dismiss'");
+    g_clear_error(&err);
+    g_assert_false(block_job_set_speed("j", 1, NULL));
+    error_setg(&job->err, "no luck");
+    finish(-EIO);
+
+    g_assert_null(strstr(events->str, "BLOCK_JOB_COMPLETED"));
+    block = block_job_query_block();
+    g_assert_null(block);
+    jobs = block_job_query();
+    g_assert_cmpint(jobs->value->status, ==, JOB_STATUS_CONCLUDED);
+    g_assert_cmpstr(jobs->value->error, ==, "no luck");
+    g_assert_true(block_job_dismiss("j", NULL));
+    poll_idle();
+    g_assert_true(g_str_has_suffix(events->str,
+        "JOB_STATUS_CHANGE {\"id\":\"j\",\"status\":\"null\"}\n"));
+    g_assert_false(block_job_dismiss("j", &err));
+    g_assert_cmpstr(err->message, ==, "Job not found");
+}
+
 static void test_name_is_unique(void *fixture, gconstpointer data)
 {
     g_autoptr(GError) err = NULL;
@@ -215,6 +251,29 @@ static void coroutine_fn finish_all_entry(void *opaque)
     *done = true;
 }
 
+static void work_hurry(BlockJob *job)
+{
+    work.end = true;
+    work.ret = -ECANCELED;
+    co_queue_restart_all(&work.queue);
+}
+
+static void test_finish_all_hurries_and_dismisses(void *fixture,
+                                                  gconstpointer data)
+{
+    BlockJobDriver drv = work_driver;
+    bool done = false;
+
+    drv.manual_dismiss = true;
+    drv.hurry = work_hurry;
+    block_job_start(&drv, "j", &work, NULL);
+    poll_idle();
+    coroutine_start(finish_all_entry, &done);
+    poll_idle();
+    g_assert_true(done);
+    g_assert_cmpuint(work.released, ==, 1);
+}
+
 static void test_finish_all_waits(void *fixture, gconstpointer data)
 {
     bool done = false;
@@ -262,9 +321,11 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/job/success", test_success },
         { "/job/failure", test_failure },
+        { "/job/manual-dismiss", test_manual_dismiss },
         { "/job/name-is-unique", test_name_is_unique },
         { "/job/speed", test_speed },
         { "/job/query", test_query },
+        { "/job/finish-all-hurries", test_finish_all_hurries_and_dismisses },
         { "/job/finish-all-waits", test_finish_all_waits },
         { "/job/release", test_one_that_lets_go_is_not_found },
     };

@@ -274,9 +274,53 @@ static void test_refused_resize(Fixture *f, gconstpointer dir)
     g_assert_false(truncate_blk(f->ctx, blk, 5000, PREALLOC_MODE_METADATA,
                                 &err2));
     g_assert_cmpstr(err2->message, ==,
-                    "Unsupported preallocation mode 'metadata'");
+                    "Unsupported preallocation mode: metadata");
     g_assert_cmpint(file_stat(f).st_size, ==, 1000);
     test_backend_free(f->ctx, blk);
+}
+
+/* Creating */
+
+typedef struct CreateCall {
+    BlockdevCreateOptions options;
+    int cancel;
+    bool ok;
+    GError *err;
+} CreateCall;
+
+static void coroutine_fn create_entry(void *opaque)
+{
+    CreateCall *call = opaque;
+
+    call->ok = bdrv_file.bdrv_co_create(&call->options, &call->cancel,
+                                        &call->err);
+}
+
+static void test_create_gives_up(Fixture *f, gconstpointer dir)
+{
+    CreateCall call = {
+        .options = {
+            .driver = BLOCKDEV_DRIVER_FILE,
+            .u.file = {
+                .filename = f->path,
+                .size = 1 * MiB,
+                .preallocation = PREALLOC_MODE_FULL,
+            },
+        },
+        .cancel = 1,
+    };
+
+    set_length(f, 1000);
+    test_run(f->ctx, create_entry, &call);
+    g_assert_false(call.ok);
+    g_assert_cmpstr(call.err->message, ==, "Could not write zeros for "
+                    "preallocation: Operation canceled");
+    g_clear_error(&call.err);
+    g_assert_cmpint(file_stat(f).st_size, ==, 0);
+    call.cancel = 0;
+    test_run(f->ctx, create_entry, &call);
+    g_assert_no_error(call.err);
+    g_assert_cmpint(file_stat(f).st_size, ==, 1 * MiB);
 }
 
 /* Opening */
@@ -662,6 +706,7 @@ int main(int argc, char **argv)
         { "loss/fua-zeroes", test_failed_fua_zeroes_are_for_good, NULL },
         { "resize/good", test_resize, NULL },
         { "resize/refused", test_refused_resize, NULL },
+        { "create/cancel", test_create_gives_up, NULL },
         { "open/missing", test_missing_file, NULL },
         { "open/kind", test_wrong_kind_of_file, NULL },
         { "open/native", test_native_needs_direct, NULL },
