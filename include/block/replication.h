@@ -40,7 +40,7 @@ typedef struct ReplicationObserver {
     /* The first guest write between attach and start. */
     void (*unforwarded)(Replication *r);
     /*
-     * The node is about to close, and @r is in the list no more.  Called once,
+     * The node closes, and nobody finds @r any more.  Called once,
      * before anything of it is undone, in the closing coroutine.
      */
     void coroutine_fn (*closing)(Replication *r);

@@ -283,13 +283,11 @@ static void coroutine_fn replication_co_close(BlockDriverState *bs)
 {
     const ReplicationObserver *observer = replication_observer();
     Replication *r = bs->opaque;
-    bool listed = r->listed;
 
-    /* Nobody begins anything with it while it stops. */
-    replication_list_remove(r);
-    if (listed && observer && observer->closing) {
+    if (r->listed && observer && observer->closing) {
         observer->closing(r);
     }
+    replication_list_remove(r);
     if (is_primary(r)) {
         primary_close(r);
     } else {
