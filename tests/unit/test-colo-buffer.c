@@ -713,16 +713,20 @@ static void test_random_model(Fixture *f, gconstpointer data)
 
 static void test_high_mark_once_per_epoch(Fixture *f, gconstpointer data)
 {
-    ((ColoBuffer *)f->bs->opaque)->high_bytes = 2 * COLO_BLOCK_SIZE;
+    /* A layer takes a chunk, however little it holds. */
+    ((ColoBuffer *)f->bs->opaque)->high_bytes = 2 * ARENA_CHUNK_SIZE;
     forward(f, 0, 4096, 1);
+    forward(f, 4096, 8192, 1);
     g_assert_cmpuint(f->marks, ==, 0);
     test_write(f->ctx, f->blk, 0, 512, 1);
     test_write(f->ctx, f->blk, 8192, 512, 1);
     g_assert_cmpuint(f->marks, ==, 1);
     g_assert_true(usage(f).high);
+    g_assert_cmpint(usage(f).used_bytes, ==, 2 * ARENA_CHUNK_SIZE);
     checkpoint(f);
     g_assert_false(usage(f).high);
     forward(f, 0, 8192, 2);
+    test_write(f->ctx, f->blk, 0, 512, 2);
     g_assert_cmpuint(f->marks, ==, 2);
 }
 

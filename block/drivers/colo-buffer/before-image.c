@@ -52,7 +52,6 @@ static int coroutine_fn copy(ColoBuffer *s, int64_t offset, int64_t bytes)
     }
     if (ret >= 0) {
         layer_mark(s->hidden, offset, bytes);
-        colo_buffer_check_mark(s);
     }
     return ret;
 }

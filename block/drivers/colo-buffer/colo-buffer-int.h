@@ -59,13 +59,12 @@ typedef struct ColoBuffer {
 
 void colo_buffer_set_mode(ColoBuffer *s, ColoBufferMode mode);
 
-/* Bytes of slots in use, and whether that is above the high mark. */
+/* Bytes that the layers have taken of max_bytes. */
 int64_t colo_buffer_used(const ColoBuffer *s);
-void colo_buffer_check_mark(ColoBuffer *s);
 void colo_buffer_error(ColoBuffer *s, const char *what, int64_t offset,
                        int ret);
 
-/* Have slots in @layer, or -ENOSPC. */
+/* Have slots in @layer, or -ENOSPC.  Says so at the high mark. */
 int colo_buffer_reserve(ColoBuffer *s, Layer *layer, int64_t offset,
                         int64_t bytes);
 

@@ -17,7 +17,15 @@
 #include "util/trace.h"
 
 #define DEFAULT_MAX_MEMORY (1 * GiB)
-#define MIN_MAX_MEMORY (4 * ARENA_CHUNK_SIZE)
+
+/*
+ * Above the high mark there is room for what is on its way: a primary's
+ * window by default has 8 MiB in 256 requests, each of which may touch two
+ * blocks in part; and each layer may just have begun a chunk.
+ */
+#define MIN_RESERVE (8 * MiB + 256 * 2 * COLO_BLOCK_SIZE + \
+                     2 * ARENA_CHUNK_SIZE)
+#define MIN_MAX_MEMORY (16 * ARENA_CHUNK_SIZE)
 
 /* State */
 
@@ -37,14 +45,14 @@ void colo_buffer_set_mode(ColoBuffer *s, ColoBufferMode mode)
     s->mode = mode;
 }
 
+/* In chunks, as the limit is: nobody else gets the rest of one. */
 int64_t colo_buffer_used(const ColoBuffer *s)
 {
-    return (int64_t)COLO_BLOCK_SIZE *
-           ((int64_t)s->active->memory_slots + s->active->spill_slots +
-            s->hidden->memory_slots + s->hidden->spill_slots);
+    return (int64_t)ARENA_CHUNK_SIZE *
+           (layer_chunks(s->active) + layer_chunks(s->hidden));
 }
 
-void colo_buffer_check_mark(ColoBuffer *s)
+static void check_mark(ColoBuffer *s)
 {
     if (G_UNLIKELY(!s->high_reported &&
                    colo_buffer_used(s) >= s->high_bytes)) {
@@ -66,7 +74,10 @@ void colo_buffer_error(ColoBuffer *s, const char *what, int64_t offset,
 int colo_buffer_reserve(ColoBuffer *s, Layer *layer, int64_t offset,
                         int64_t bytes)
 {
-    return layer_reserve(layer, &s->storage, offset, bytes);
+    int ret = layer_reserve(layer, &s->storage, offset, bytes);
+
+    check_mark(s);
+    return ret;
 }
 
 /* Layers come and go */
@@ -266,7 +277,7 @@ static bool coroutine_fn colo_buffer_co_open(BlockDriverState *bs,
     }
     s->max_bytes = ((int64_t)s->storage.max_memory_chunks +
                     s->storage.max_spill_chunks) * ARENA_CHUNK_SIZE;
-    s->high_bytes = s->max_bytes / 4 * 3;
+    s->high_bytes = s->max_bytes - MAX(s->max_bytes / 4, MIN_RESERVE);
     s->active = layer_new();
     s->hidden = layer_new();
     return true;

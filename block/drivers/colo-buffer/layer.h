@@ -66,6 +66,12 @@ bool layer_map(Layer *layer, int64_t offset, int64_t bytes, IOVector *iov);
 void layer_mark(Layer *layer, int64_t offset, int64_t bytes);
 void layer_unmark(Layer *layer, int64_t offset, int64_t bytes);
 
+/* Chunks of memory and of the spill file. */
+static inline unsigned layer_chunks(const Layer *layer)
+{
+    return layer->memory->len + layer->spill->len;
+}
+
 /* Bytes of slots and bookkeeping. */
 int64_t layer_memory_used(const Layer *layer);
 

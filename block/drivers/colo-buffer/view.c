@@ -124,7 +124,6 @@ static int coroutine_fn write_active(ColoBuffer *s, int64_t offset,
         return ret;
     }
     layer_mark(s->active, offset, bytes);
-    colo_buffer_check_mark(s);
     return 0;
 }
 
