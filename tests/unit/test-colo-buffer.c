@@ -399,6 +399,69 @@ static void test_guest_goes_on_beside_a_forward(Fixture *f,
     test_request_finish(f->ctx, &read);
 }
 
+/* Wherever it writes: the disk is busy with what came before. */
+static void test_writes_do_not_wait_for_forwards(Fixture *f,
+                                                 gconstpointer data)
+{
+    Forward fwd = { .f = f, .offset = 8192, .bytes = 4096, .pattern = 0x33 };
+    MergeCall merge = { .f = f };
+    ColoMergeProgress progress;
+    TestRequest over_forward = {
+        .blk = f->blk, .type = TEST_WRITE, .offset = 8192, .bytes = 512,
+        .pattern = 0x44,
+    };
+    TestRequest elsewhere = {
+        .blk = f->blk, .type = TEST_WRITE, .offset = 32768, .bytes = 512,
+        .pattern = 0x45,
+    };
+    TestRequest flush = { .blk = f->blk, .type = TEST_FLUSH };
+
+    f->disk->stepped = true;
+    forward_start(&fwd);
+    test_disk_step(f->disk_bs, 0);              /* it reads, and then writes */
+    test_settle(f->ctx);
+    g_assert_cmpuint(f->disk->writes, ==, 1);
+    f->ops->begin_merge(f->bs);
+    merge_start(&merge);
+    test_request_start(f->ctx, &over_forward);
+    test_request_start(f->ctx, &elsewhere);
+    g_assert_cmpint(over_forward.ret, ==, 0);
+    g_assert_cmpint(elsewhere.ret, ==, 0);
+    test_request_start(f->ctx, &flush);
+    g_assert_cmpint(flush.ret, ==, 1);
+    g_assert_cmpuint(test_disk_waiting(f->disk_bs), ==, 1);
+
+    f->disk->stepped = false;
+    test_disk_step(f->disk_bs, 0);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+    g_assert_cmpint(test_request_finish(f->ctx, &flush), ==, 0);
+    g_assert_cmphex(f->disk->data[8192], ==, 0x44);
+    g_assert_cmphex(f->disk->data[8704], ==, 0x11);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x45);
+    f->ops->merge_progress(f->bs, &progress);
+    g_assert_cmpint(progress.done, ==, 4096 + 2 * 512);
+    g_assert_cmpint(progress.total, ==, 4096 + 2 * 512);
+    test_request_finish(f->ctx, &over_forward);
+    test_request_finish(f->ctx, &elsewhere);
+}
+
+/* No room to hold it: it goes to the disk in its turn. */
+static void test_full_layers_do_not_fail_a_failover(Fixture *f,
+                                                    gconstpointer data)
+{
+    Storage *st = &((ColoBuffer *)f->bs->opaque)->storage;
+    MergeCall merge = { .f = f };
+
+    st->max_memory_chunks = 0;
+    f->ops->begin_merge(f->bs);
+    g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 0x44), ==, 0);
+    g_assert_cmphex(f->disk->data[0], ==, 0x44);
+    merge_start(&merge);
+    merge_finish(&merge);
+    g_assert_cmpint(merge.ret, ==, 0);
+}
+
 static void test_guest_writes_during_merge(Fixture *f, gconstpointer data)
 {
     MergeCall merge = { .f = f };
@@ -455,16 +518,21 @@ static void test_write_before_merge_reaches_it(Fixture *f, gconstpointer data)
     forward(f, 4096, 4096, 0x22);
     forward(f, 32768, 4096, 0x22);
     f->ops->begin_merge(f->bs);
-    /* Over a before-image: the new data goes to the disk, the rest stays. */
     test_write(f->ctx, f->blk, 4096, 512, 0x44);
-    g_assert_cmphex(f->disk->data[4096], ==, 0x44);
+    g_assert_cmphex(view_byte(f, 4096), ==, 0x44);
     g_assert_cmphex(view_byte(f, 4608), ==, 0x11);
     merge_start(&merge);
     g_assert_cmpint(merge.ret, ==, 1);          /* waits for its speed */
+    /* Over a before-image: the new data goes to the disk, the rest stays. */
+    test_write(f->ctx, f->blk, 32768, 512, 0x45);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x45);
+    g_assert_cmphex(f->disk->data[33280], ==, 0x22);
     f->ops->set_merge_speed(f->bs, 0);
     merge_finish(&merge);
     g_assert_cmphex(f->disk->data[4096], ==, 0x44);
     g_assert_cmphex(f->disk->data[4608], ==, 0x11);
+    g_assert_cmphex(f->disk->data[32768], ==, 0x45);
+    g_assert_cmphex(f->disk->data[33280], ==, 0x11);
 }
 
 static void test_flush_lifts_the_speed_limit(Fixture *f, gconstpointer data)
@@ -837,6 +905,10 @@ int main(int argc, char **argv)
         { "/colo-buffer/merge/result", test_merge_makes_disk_the_view },
         { "/colo-buffer/merge/late-copy", test_merge_waits_for_a_late_copy },
         { "/colo-buffer/merge/beside", test_guest_goes_on_beside_a_forward },
+        { "/colo-buffer/merge/first-writes",
+          test_writes_do_not_wait_for_forwards },
+        { "/colo-buffer/merge/no-room",
+          test_full_layers_do_not_fail_a_failover },
         { "/colo-buffer/merge/guest", test_guest_writes_during_merge },
         { "/colo-buffer/merge/zeroes", test_zeroes_after_a_merge },
         { "/colo-buffer/merge/speed", test_write_before_merge_reaches_it },

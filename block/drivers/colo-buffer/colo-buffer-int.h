@@ -40,7 +40,7 @@ typedef struct ColoBuffer {
     RangeLock disk_lock;
     Layer *active, *hidden;
     Layer *next_active, *next_hidden;   /* prepared for the next epoch */
-    unsigned own_writes;        /* of the guest, to active, in mode HOLD */
+    unsigned own_writes;        /* of the guest, that are to be held */
     CoQueue own_idle;           /* a merge waits for there to be none */
     bool high_reported;
     ColoLayersObserver observer;        /* zeroed without one */
@@ -48,6 +48,7 @@ typedef struct ColoBuffer {
     /* Merge */
     ColoMergeProgress progress;
     int64_t speed;              /* bytes per second, 0: unlimited */
+    bool settling;              /* forwards are in flight still */
     bool merging;               /* merge runs */
     bool cancel;                /* and has to end */
     CoQueue drained;            /* it waits for the end of a drain */

@@ -218,6 +218,7 @@ void colo_buffer_begin_merge(BlockDriverState *bs)
     s->progress = (ColoMergeProgress) {
         .total = s->active->bytes + s->hidden->bytes,
     };
+    s->settling = true;
     colo_buffer_set_mode(s, COLO_BUFFER_MERGE);
     /* Until now a flush meant: in active, which is all there was. */
     bdrv_mark_unflushed(bs);
@@ -225,15 +226,19 @@ void colo_buffer_begin_merge(BlockDriverState *bs)
 
 /*
  * What was being put into the layers when the failover came is there, or has
- * failed: own writes on their way to the spill file, and before-images.  The
- * guest does not wait for forwards that the disk is slow to take.
+ * failed: before-images, and own writes on their way to the spill file.  The
+ * disk may take long for the forwards that it is busy with: meanwhile the
+ * guest's writes are still held, so that they do not have to wait for it.
  */
 static void coroutine_fn settle(ColoBuffer *s)
 {
+    range_lock_co_settle(&s->disk_lock);
+    s->settling = false;
     while (s->own_writes) {
         co_queue_wait(&s->own_idle);
     }
-    range_lock_co_settle(&s->disk_lock);
+    s->progress.total = MAX(s->progress.total,
+                            s->active->bytes + s->hidden->bytes);
 }
 
 int coroutine_fn colo_buffer_merge(BlockDriverState *bs, int64_t speed)

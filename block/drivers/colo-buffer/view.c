@@ -169,28 +169,44 @@ static int coroutine_fn write_merging(ColoBuffer *s, int64_t offset,
     return ret;
 }
 
+/* In mode HOLD it is held or fails. */
+static bool is_to_be_held(ColoBuffer *s, int64_t offset, int64_t bytes)
+{
+    return s->mode == COLO_BUFFER_HOLD ||
+           (s->settling &&
+            colo_buffer_reserve(s, s->active, offset, bytes) >= 0);
+}
+
+static int coroutine_fn hold(ColoBuffer *s, int64_t offset, int64_t bytes,
+                             IOVector *qiov)
+{
+    int ret;
+
+    s->own_writes++;
+    ret = write_active(s, offset, bytes, qiov, 0);
+    if (--s->own_writes == 0 && s->mode != COLO_BUFFER_HOLD) {
+        co_queue_restart_all(&s->own_idle);
+    }
+    return ret;
+}
+
 int coroutine_fn colo_view_co_pwritev(BlockDriverState *bs, int64_t offset,
                                       int64_t bytes, IOVector *qiov,
                                       BdrvRequestFlags flags)
 {
     ColoBuffer *s = bs->opaque;
-    RangeLockHold hold;
+    RangeLockHold lock;
     int ret;
 
-    if (s->mode == COLO_BUFFER_HOLD) {
-        s->own_writes++;
-        ret = write_active(s, offset, bytes, qiov, 0);
-        if (--s->own_writes == 0 && s->mode != COLO_BUFFER_HOLD) {
-            co_queue_restart_all(&s->own_idle);
-        }
-        return ret;
+    if (is_to_be_held(s, offset, bytes)) {
+        return hold(s, offset, bytes, qiov);
     }
     if (s->mode == COLO_BUFFER_PASS) {
         return bdrv_co_pwritev(s->disk, offset, bytes, qiov, flags);
     }
-    range_lock_co_lock(&s->disk_lock, &hold, offset, bytes, true);
+    range_lock_co_lock(&s->disk_lock, &lock, offset, bytes, true);
     ret = write_merging(s, offset, bytes, qiov);
-    range_lock_unlock(&s->disk_lock, &hold);
+    range_lock_unlock(&s->disk_lock, &lock);
     return ret;
 }
 
