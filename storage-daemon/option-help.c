@@ -38,12 +38,7 @@ static void help_object_type(ObjectType type, GString *out)
 
     object_type_foreach_option(type, add_option, lines);
     g_ptr_array_sort(lines, compare_names);
-    if (lines->len) {
-        g_string_append_printf(out, "%s options:\n", ObjectType_str(type));
-    } else {
-        g_string_append_printf(out, "There are no options for %s.\n",
-                               ObjectType_str(type));
-    }
+    g_string_append_printf(out, "%s options:\n", ObjectType_str(type));
     for (i = 0; i < lines->len; i++) {
         g_string_append(out, g_ptr_array_index(lines, i));
     }

@@ -92,6 +92,19 @@ static void test_part_beyond_the_end(Fixture *f, gconstpointer unused)
                       "{'driver': 'raw', 'offset': -1, 'file': " DISK "}");
 }
 
+static void test_largest_size(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'offset': 512, 'file': " DISK "}");
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(truncate_blk(f->ctx, blk, BDRV_MAX_LENGTH,
+                                PREALLOC_MODE_OFF, &err));
+    g_assert_cmpstr(err->message, ==,
+                    "Disk size too large for the chosen offset");
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_fixed_size_is_not_resized(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
@@ -190,6 +203,7 @@ int main(int argc, char **argv)
         { "/driver/raw/whole", test_whole },
         { "/driver/raw/part", test_part },
         { "/driver/raw/part/beyond", test_part_beyond_the_end },
+        { "/driver/raw/part/largest", test_largest_size },
         { "/driver/raw/part/resize", test_fixed_size_is_not_resized },
         { "/driver/raw/part/reopen", test_reopen_moves_the_part },
         { "/driver/raw/probed/header", test_probed_refuses_a_header },

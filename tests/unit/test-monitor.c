@@ -477,6 +477,7 @@ static void test_descriptors_get_names(Fixture *f, gconstpointer data)
 
 static void test_lines_for_people(Fixture *f, gconstpointer data)
 {
+    g_autofree char *endless = g_strnfill(65536, 'x');
     Client person;
 
     client_connect(&person, true);
@@ -491,6 +492,11 @@ static void test_lines_for_people(Fixture *f, gconstpointer data)
     client_send(&person, "nope x\n");
     client_receive(&person);
     g_assert_cmpstr(person.in->str, ==, "unknown command: 'nope'\r\n(qemu) ");
+    g_string_truncate(person.in, 0);
+    client_send(&person, endless);
+    client_send(&person, "\n");
+    client_receive(&person);
+    g_assert_cmpstr(person.in->str, ==, "Error: line too long\r\n(qemu) ");
     client_close(&person);
 }
 

@@ -46,7 +46,8 @@ static const Row rows[] = {
     { "nbd+unix:///e?sock=/s", NULL, "! unknown parameter 'sock=/s'" },
     { "nbd:///e", NULL, "! no host" },
     { "nbd://h/e?socket=/s", NULL, "! parameters are for unix sockets" },
-    { "nbd://h/%zz", NULL, "! " },
+    { "nbd://h/%zz", NULL, "! Invalid NBD URI 'nbd://h/%zz': " },
+    { "nbd://h/%00", NULL, "! Invalid NBD URI 'nbd://h/%00': " },
 
     { "nbd:h:1", NULL, "{" INET("h", "1") "}" },
     { "nbd::1", NULL, "{" INET("localhost", "1") "}" },

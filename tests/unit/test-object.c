@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "co-run.h"
+#include "log-capture.h"
 #include "object-helpers.h"
 #include "qom/authz.h"
 
@@ -254,6 +255,36 @@ static void test_secret_encryption_errors(Fixture *f, gconstpointer data)
                             "{'qom-type': 'secret', 'id': 's', 'keyid': "
                             "'nope', 'iv': 'aWlpaWlpaWlpaWlpaWlpaQ==', "
                             "'data': 'AAAA'}");
+    must_object_add("{'qom-type': 'secret', 'id': 'long', 'data': "
+                    "'kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk'}");
+    assert_object_add_fails("Encrypted secret must be a multiple of 16 bytes "
+                            "in length, not 3",
+                            "{'qom-type': 'secret', 'id': 's', 'keyid': "
+                            "'long', 'iv': 'aWlpaWlpaWlpaWlpaWlpaQ==', "
+                            "'data': 'AAAA'}");
+#ifdef CONFIG_GNUTLS
+    /* The data of above; the last byte is the IV's, which says 0 now. */
+    assert_object_add_fails("Incorrect number of padding bytes (0) found on "
+                            "decrypted data",
+                            "{'qom-type': 'secret', 'id': 's', 'keyid': "
+                            "'long', 'iv': 'aWlpaWlpaWlpaWlpaWlpYA==', "
+                            "'data': 'el5Ej1ROV0Rd+o5FvQy/Zg=='}");
+#endif
+}
+
+static void test_secret_file_is_bounded(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "secret", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+
+    g_assert_true(g_file_set_contents(path, "", 0, NULL));
+    g_assert_cmpint(truncate(path, 1 * MiB + 1), ==, 0);
+    g_assert_false(try_object_add(&err, "{'qom-type': 'secret', 'id': 's', "
+                                  "'file': '%s'}", path));
+    text = g_strdup_printf("Unable to read %s: more than 1048576 bytes", path);
+    g_assert_cmpstr(err->message, ==, text);
+    g_unlink(path);
 }
 
 static void test_secret_is_not_told(Fixture *f, gconstpointer data)
@@ -331,13 +362,32 @@ static void test_authz_list_file(Fixture *f, gconstpointer data)
 static void test_authz_list_file_broken(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->dir, "acl", NULL);
-    g_autoptr(GError) err = NULL;
+    g_autofree char *wrong = g_strdup_printf(
+        "File '%s': Invalid parameter type for 'rules', expected: array",
+        path);
+    g_autofree char *half = g_strdup_printf("File '%s' line 2: ", path);
+    g_autofree char *warning = g_strdup_printf(
+        "warning: object 'a' lets nobody in: %s", half);
+    GError *err = NULL;
 
     g_assert_true(g_file_set_contents(path, "{\"rules\": 1}", -1, NULL));
     g_assert_false(try_object_add(&err, "{'qom-type': 'authz-list-file', "
                                   "'id': 'a', 'filename': '%s'}", path));
-    g_assert_nonnull(strstr(err->message, path));
-    g_assert_nonnull(strstr(err->message, "rules"));
+    assert_error(err, wrong);
+    g_assert_true(g_file_set_contents(path, "{\n\"rules\"", -1, NULL));
+    g_assert_false(try_object_add(&err, "{'qom-type': 'authz-list-file', "
+                                  "'id': 'a', 'filename': '%s'}", path));
+    g_assert_true(g_str_has_prefix(err->message, half));
+    g_clear_error(&err);
+
+    /* While it is used */
+    g_assert_true(g_file_set_contents(path, "{\"rules\": []}", -1, NULL));
+    must_object_add("{'qom-type': 'authz-list-file', 'id': 'a', "
+                    "'filename': '%s'}", path);
+    g_assert_true(g_file_set_contents(path, "{\n\"rules\"", -1, NULL));
+    log_capture_begin();
+    g_assert_false(allowed("a", "joe"));
+    log_capture_end(warning);
     g_unlink(path);
 }
 
@@ -372,6 +422,7 @@ int main(int argc, char **argv)
         { "/secret/raw", test_secret_raw },
         { "/secret/base64", test_secret_base64 },
         { "/secret/file", test_secret_file },
+        { "/secret/file-is-bounded", test_secret_file_is_bounded },
         { "/secret/encrypted", test_secret_encrypted },
         { "/secret/encryption-errors", test_secret_encryption_errors },
         { "/secret/is-not-told", test_secret_is_not_told },
