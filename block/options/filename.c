@@ -1,15 +1,14 @@
 /*
  * What a file name stands for
  *
- * A path, or "protocol:..." as in QEMU.  Devices are served by host_device.
+ * A path, or "protocol:..." as in QEMU.  Whether a path is that of a device is
+ * found out when it is opened: to look at it can take as long as a network does.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "osdep.h"
 #include "block/options.h"
-
-#include <sys/stat.h>
 
 /* How drivers read a file name: their prefix and what to do with the rest. */
 static const struct {
@@ -44,18 +43,6 @@ static const char *find_protocol(const char *filename, GError **errp)
     return NULL;
 }
 
-/* Block and character devices have a driver of their own. */
-static const char *driver_of_path(const char *path)
-{
-    struct stat st;
-
-    if (stat(path, &st) == 0 &&
-        (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode))) {
-        return "host_device";
-    }
-    return "file";
-}
-
 static json_t *path_options(const char *path, const char *driver,
                             GError **errp)
 {
@@ -74,8 +61,7 @@ json_t *filename_parse(const char *filename, const char *driver,
     const char *path = filename;
 
     if (!driver) {
-        driver = prefixed ? find_protocol(filename, errp)
-                          : driver_of_path(filename);
+        driver = prefixed ? find_protocol(filename, errp) : "file";
         if (!driver) {
             return NULL;
         }

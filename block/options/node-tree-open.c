@@ -2,7 +2,8 @@
  * Opening the tree of a -drive's nodes
  *
  * What is left to probing is opened from the bottom up, each image on its
- * own, and then stands in the tree by its name.
+ * own, and then stands in the tree by its name.  Files that turn out to be
+ * devices get the driver for those.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +11,32 @@
 #include "osdep.h"
 #include "block/options.h"
 
+#include <sys/stat.h>
+
 #include "block/graph.h"
 #include "qapi/qapi-visit-block-core.h"
+#include "util/thread-pool.h"
+
+/* In a worker thread */
+static int is_device(void *opaque)
+{
+    struct stat st;
+
+    return stat(opaque, &st) == 0 &&
+           (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+static void coroutine_fn co_choose_driver(json_t *node)
+{
+    const char *driver = json_string_value(json_object_get(node, "driver"));
+    const char *filename = json_string_value(json_object_get(node,
+                                                             "filename"));
+
+    if (driver && filename && g_str_equal(driver, "file") &&
+        thread_pool_submit_co(is_device, (char *)filename)) {
+        json_object_set_new(node, "driver", json_string("host_device"));
+    }
+}
 
 /* Open what @tree's file names and find out what it holds. */
 static BlockDriverState *coroutine_fn co_open_probed(json_t *tree,
@@ -61,6 +86,7 @@ static json_t *coroutine_fn co_open_below(json_t *child, json_t *parent,
         return NULL;
     }
     if (json_object_get(child, "driver")) {
+        co_choose_driver(child);
         return json_incref(child);
     }
     bs = co_open_probed(child, opening->errp);
@@ -79,6 +105,7 @@ static BlockDriverState *coroutine_fn co_open_root(json_t *node,
     if (!json_object_get(node, "driver")) {
         return co_open_probed(node, errp);
     }
+    co_choose_driver(node);
     options = qapi_BlockdevOptions_from_keyval(node, errp);
     return options ? bdrv_co_open(options, errp) : NULL;
 }

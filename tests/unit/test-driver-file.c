@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "block/drivers.h"
+#include "block/options.h"
 #include "driver-helpers.h"
 
 /*
@@ -50,6 +51,15 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int niov, off_t offset,
 }
 
 #define NOBODY 65534            /* a user who owns nothing */
+
+/* What is looked at in the loop's thread stops everything on a dead mount. */
+static GThread *loop_thread;
+
+int stat(const char *path, struct stat *st)
+{
+    g_assert_true(!loop_thread || g_thread_self() != loop_thread);
+    return fstatat(AT_FDCWD, path, st, 0);
+}
 
 typedef struct Fixture {
     AioContext *ctx;
@@ -330,6 +340,34 @@ static void test_missing_file(Fixture *f, gconstpointer dir)
     assert_open_error("Could not open '/nonexistent': "
                       "No such file or directory", f->ctx,
                       "{'driver': 'file', 'filename': '/nonexistent'}");
+}
+
+static void coroutine_fn open_tree_entry(void *opaque)
+{
+    const char *path = opaque;
+    json_t *node = json_pack("{s:s, s:s}", "driver", "file", "filename", path);
+    g_autoptr(GError) err = NULL;
+    BlockDriverState *bs;
+
+    loop_thread = g_thread_self();
+    bs = node_tree_co_open(node, &err);
+    loop_thread = NULL;
+    json_decref(node);
+    if (g_str_equal(path, "/dev/null")) {
+        g_assert_cmpstr(err->message, ==, "'host_device' driver requires "
+                        "'/dev/null' to be a block device");
+        return;
+    }
+    g_assert_no_error(err);
+    g_assert_cmpstr(bs->drv->format_name, ==, "file");
+    bdrv_co_unref(bs);
+}
+
+/* In a drive's tree a path may be either's. */
+static void test_tree_tells_devices_from_files(Fixture *f, gconstpointer dir)
+{
+    test_run(f->ctx, open_tree_entry, f->path);
+    test_run(f->ctx, open_tree_entry, (char *)"/dev/null");
 }
 
 static void test_wrong_kind_of_file(Fixture *f, gconstpointer dir)
@@ -709,6 +747,7 @@ int main(int argc, char **argv)
         { "create/cancel", test_create_gives_up, NULL },
         { "open/missing", test_missing_file, NULL },
         { "open/kind", test_wrong_kind_of_file, NULL },
+        { "open/tree", test_tree_tells_devices_from_files, NULL },
         { "open/native", test_native_needs_direct, NULL },
         { "open/read-only", test_read_only, NULL },
         { "open/auto-read-only", test_auto_read_only, NULL },

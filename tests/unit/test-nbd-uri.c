@@ -23,7 +23,7 @@ static const Row rows[] = {
     { "./a:b", NULL, "{\"driver\": \"file\", \"filename\": \"./a:b\"}" },
     { "file:a:b", NULL, "{\"driver\": \"file\", \"filename\": \"a:b\"}" },
     { "/dev/null", NULL,
-      "{\"driver\": \"host_device\", \"filename\": \"/dev/null\"}" },
+      "{\"driver\": \"file\", \"filename\": \"/dev/null\"}" },
     { "host_device:/dev/x", NULL,
       "{\"driver\": \"host_device\", \"filename\": \"/dev/x\"}" },
     { "/dev/null", "file",
