@@ -8,6 +8,7 @@
 #include "io-cmds-int.h"
 
 #include "block/driver.h"
+#include "block/graph.h"
 
 static void coroutine_fn length_run(const IoCmd *cmd, BlockBackend *blk,
                                     const IoArgs *args, GString *out)
@@ -187,6 +188,25 @@ static void coroutine_fn help_run(const IoCmd *cmd, BlockBackend *blk,
     g_string_append(out, "\nUse 'help commandname' for extended help.\n");
 }
 
+static void coroutine_fn reopen_run(const IoCmd *cmd, BlockBackend *blk,
+                                    const IoArgs *args, GString *out)
+{
+    g_autoptr(GError) err = NULL;
+
+    if (io_has(args, 'r') && io_has(args, 'w')) {
+        g_string_append(out, "Only one -r/-w option may be given\n");
+        return;
+    }
+    GRAPH_COMMAND_GUARD();
+    if (!blk_bs(blk)) {
+        g_string_append(out, "No medium inserted\n");
+    } else if ((io_has(args, 'r') || io_has(args, 'w')) &&
+               !bdrv_co_reopen_set_read_only(blk_bs(blk), io_has(args, 'r'),
+                                             &err)) {
+        g_string_append_printf(out, "%s\n", err->message);
+    }
+}
+
 const IoCmd io_cmds_info[] = {
     { "alloc", "", 1, 2, "offset [count]",
       "checks if offset is allocated in the file", alloc_run },
@@ -197,6 +217,8 @@ const IoCmd io_cmds_info[] = {
     { "length", "", 0, 0, "", "gets the length of the current file",
       length_run },
     { "map", "", 0, 0, "", "prints the allocated areas of a file", map_run },
+    { "reopen", "rw", 0, 0, "[(-r|-w)]", "reopens an image with new options",
+      reopen_run },
     { "truncate", "m:", 1, 1, "[-m prealloc_mode] off",
       "truncates the current file at the given offset", truncate_run },
     { NULL },

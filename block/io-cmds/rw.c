@@ -283,12 +283,24 @@ static void coroutine_fn run_and_wait(IoRequest *req, GString *out)
     }
 }
 
+/* -b, the state of a machine, and -c, compression: no driver has them. */
+static bool is_supported(const IoCmd *cmd, const IoArgs *args, GString *out)
+{
+    if (io_has(args, 'b') || io_has(args, 'c')) {
+        g_string_append_printf(out, "%s failed: %s\n", cmd->name,
+                               g_strerror(ENOTSUP));
+        return false;
+    }
+    return true;
+}
+
 static void coroutine_fn read_run(const IoCmd *cmd, BlockBackend *blk,
                                   const IoArgs *args, GString *out)
 {
     IoRequest req = { NULL };
 
-    if (parse_common(&req, cmd, blk, args, out) &&
+    if (is_supported(cmd, args, out) &&
+        parse_common(&req, cmd, blk, args, out) &&
         parse_read(&req, args, out)) {
         run_and_wait(&req, out);
     }
@@ -302,12 +314,8 @@ static void coroutine_fn write_run(const IoCmd *cmd, BlockBackend *blk,
     int pattern;
 
     req.cmd = cmd;
-    if (io_has(args, 'c')) {
-        g_string_append_printf(out, "%s failed: %s\n", cmd->name,
-                               g_strerror(ENOTSUP));
-        return;
-    }
-    if (parse_write_flags(&req, args, &pattern, out) &&
+    if (is_supported(cmd, args, out) &&
+        parse_write_flags(&req, args, &pattern, out) &&
         parse_common(&req, cmd, blk, args, out) &&
         request_alloc(&req, pattern, out) &&
         (!io_has(args, 's') ||
@@ -421,13 +429,13 @@ const IoCmd io_cmds_rw[] = {
       "discards a number of bytes at a specified offset", discard_run },
     { "flush", "", 0, 0, "", "flush all in-core file state to disk",
       flush_run },
-    { "read", "Cl:pP:qs:v", 2, -1,
-      "[-Cqv] [-P pattern [-s off] [-l len]] off len",
+    { "read", "bCl:pP:qs:v", 2, -1,
+      "[-bCqv] [-P pattern [-s off] [-l len]] off len",
       "reads a number of bytes at a specified offset", read_run },
     { "readv", "CP:qv", 2, -1, "[-Cqv] [-P pattern] off len [len..]",
       "reads a number of bytes at a specified offset", read_run },
-    { "write", "cCfnpP:qs:uz", 2, -1,
-      "[-cCfnquz] [-P pattern | -s source_file] off len",
+    { "write", "bcCfnpP:qs:uz", 2, -1,
+      "[-bcCfnquz] [-P pattern | -s source_file] off len",
       "writes a number of bytes at a specified offset", write_run },
     { "writev", "CfP:q", 2, -1, "[-Cfq] [-P pattern] off len [len..]",
       "writes a number of bytes at a specified offset", write_run },

@@ -142,6 +142,8 @@ static void test_output(Fixture *f, gconstpointer data)
         { "write -u 0 512", "-u requires -z to be specified\n" },
         { "write -n 0 512", "-n requires -z to be specified\n" },
         { "write -c 0 512", "write failed: Operation not supported\n" },
+        { "read -b 0 512", "read failed: Operation not supported\n" },
+        { "write -b 0 512", "write failed: Operation not supported\n" },
         { "read 64k 512", "read failed: Input/output error\n" },
         { "resume t", "Could not resume request: Operation not supported\n" },
     };
