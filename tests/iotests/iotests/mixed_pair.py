@@ -84,7 +84,7 @@ class Side:
         self.name = name
         extra = QEMU_ARGS if kind == QEMU else []
         self.daemon = case.start_daemon(*extra, *args, binary=kind,
-                                        prefix=prefix)
+                                        monitors=2, prefix=prefix)
         self.socket = case.socket_path(f'{name}{len(case.daemons)}.sock')
         self.port = case.free_port() if tcp else None
         self.guests = {}
