@@ -499,6 +499,9 @@ static void test_descriptor_by_name(Fixture *f, gconstpointer data)
     connect_to(f, "fd:nope");
     assert_error(f, "File descriptor named 'nope' has not been found");
     socket_set_fd_lookup(NULL);
+    g_clear_error(&f->err);
+    connect_to(f, "fd:nope");
+    assert_error(f, "Unable to parse FD number nope");
 }
 
 static void test_descriptor_is_no_socket(Fixture *f, gconstpointer data)

@@ -93,6 +93,8 @@ static void test_bad_escapes(void)
 {
     check("'\\q'", "!JSON parse error, invalid escape sequence '\\q' in "
           "string\n");
+    check("'\\\x7f'", "!JSON parse error, invalid escape sequence in "
+          "string\n");
     check("'\\u12'", "!JSON parse error, invalid hex escape '\\u12' in "
           "string\n");
     check("'\\u0000'", "!JSON parse error, \\u0000 is not a valid Unicode "

@@ -475,6 +475,14 @@ static void test_descriptors_get_names(Fixture *f, gconstpointer data)
                         "'a' not found", NULL);
 }
 
+static void test_two_commands_clash(Fixture *f, gconstpointer data)
+{
+    client_negotiate(&f->client, NEGOTIATE_OOB);
+    client_send(&f->client, "{'execute': 'stop', 'exec-oob': 'stop'}");
+    client_expect_error(&f->client, "GenericError", "QMP input member "
+                        "'exec-oob' clashes with 'execute'", NULL);
+}
+
 static void test_lines_for_people(Fixture *f, gconstpointer data)
 {
     g_autofree char *endless = g_strnfill(65536, 'x');
@@ -587,6 +595,7 @@ int main(int argc, char **argv)
         { "/monitor/quit", test_quit_asks_for_the_end },
         { "/monitor/run-state", test_run_state },
         { "/monitor/getfd", test_descriptors_get_names },
+        { "/monitor/two-commands-clash", test_two_commands_clash },
         { "/monitor/hmp/lines", test_lines_for_people },
         { "/monitor/hmp/drive-add", test_drive_add },
         { "/monitor/hmp/drive-del-twice", test_drive_del_twice_at_once },

@@ -443,6 +443,8 @@ static void test_removal_does_not_wait_for_a_hung_disk(Fixture *f,
     f->clock.now_ns = aio_next_deadline_ns(f->ctx);
     test_settle(f->ctx);
     g_assert_true(call.done && call.ok);
+    del_child(f, "children.1", "Child 'children.1' of node 'q' is already "
+              "being removed");
 
     /* New writes do not go there; the child leaves when its write ends. */
     g_assert_cmpint(test_write(f->ctx, f->blk, 4096, 512, 1), ==, 0);
