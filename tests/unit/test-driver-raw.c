@@ -88,6 +88,8 @@ static void test_part_beyond_the_end(Fixture *f, gconstpointer unused)
                       "'file': " DISK "}");
     assert_open_error("Specified size is not multiple of 512", f->ctx,
                       "{'driver': 'raw', 'size': 1000, 'file': " DISK "}");
+    assert_open_error("Unknown driver 'host_device'", f->ctx,
+                      "{'driver': 'host_device', 'filename': '/dev/x'}");
     assert_open_error("Parameter 'offset' must not be negative", f->ctx,
                       "{'driver': 'raw', 'offset': -1, 'file': " DISK "}");
 }

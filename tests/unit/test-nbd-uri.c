@@ -47,7 +47,7 @@ static const Row rows[] = {
     { "nbd:///e", NULL, "! no host" },
     { "nbd://h/e?socket=/s", NULL, "! parameters are for unix sockets" },
     { "nbd://h/%zz", NULL, "! Invalid NBD URI 'nbd://h/%zz': " },
-    { "nbd://h/%00", NULL, "! Invalid NBD URI 'nbd://h/%00': " },
+    { "nbd://h/%00", NULL, "! Invalid NBD URI 'nbd://h/%00': bad export name" },
 
     { "nbd:h:1", NULL, "{" INET("h", "1") "}" },
     { "nbd::1", NULL, "{" INET("localhost", "1") "}" },
