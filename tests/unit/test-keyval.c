@@ -106,6 +106,19 @@ static void test_depth_is_bounded(void)
     g_assert_nonnull(strstr(err->message, "nested too deeply"));
 }
 
+static void test_depth_of_json_is_bounded(void)
+{
+    g_autoptr(GError) err = NULL;
+    json_t *value = json_object();
+
+    for (int i = 0; i < 100; i++) {
+        value = json_pack("{s:o}", "a", value);
+    }
+    g_assert_null(keyval_stringify(value, &err));
+    g_assert_cmpstr(err->message, ==, "Options are nested too deeply");
+    json_decref(value);
+}
+
 static void test_help_is_told_apart(void)
 {
     bool help = false;
@@ -146,6 +159,8 @@ int main(int argc, char **argv)
     g_test_add_func("/keyval/long-fragment",
                     test_fragment_of_128_bytes_is_refused);
     g_test_add_func("/keyval/deep", test_depth_is_bounded);
+    g_test_add_func("/keyval/depth-of-json",
+                    test_depth_of_json_is_bounded);
     g_test_add_func("/keyval/help", test_help_is_told_apart);
     g_test_add_func("/keyval/no-help", test_help_that_there_is_not);
     g_test_add_func("/keyval/stringify", test_scalars_become_strings);

@@ -99,26 +99,29 @@ static void test_missing_file_is_no_error(Fixture *f, gconstpointer data)
     g_assert_null(c.read);
 }
 
-static void assert_damaged(Fixture *f, const char *text)
+static void assert_damaged(Fixture *f, const char *text, const char *why)
 {
+    g_autofree char *expected = g_strdup_printf("State file '%s' is damaged: "
+                                                "%s", f->path, why);
     Call c = { .path = f->path };
 
     g_assert_true(g_file_set_contents(f->path, text, -1, NULL));
     co_run(call_entry, &c);
     g_assert_false(c.ok);
     g_assert_null(c.read);
-    g_assert_nonnull(strstr(c.err->message, "is damaged: "));
-    g_assert_nonnull(strstr(c.err->message, f->path));
+    g_test_message("%s", c.err->message);
+    g_assert_true(g_str_has_prefix(c.err->message, expected));
     g_clear_error(&c.err);
 }
 
 static void test_damage_is_told(Fixture *f, gconstpointer data)
 {
-    assert_damaged(f, "");
-    assert_damaged(f, "{");
-    assert_damaged(f, "[]");
-    assert_damaged(f, "{}");
-    assert_damaged(f, "{ \"version\": 1, \"state\": \"fine\" }");
+    assert_damaged(f, "", "line 1: ");
+    assert_damaged(f, "{\n", "line 2: ");
+    assert_damaged(f, "[]", "Invalid parameter type for ");
+    assert_damaged(f, "{}", "Parameter 'version' is missing");
+    assert_damaged(f, "{ \"version\": 1, \"state\": \"fine\" }",
+                   "Parameter 'role' is missing");
 }
 
 static void test_failed_write_leaves_the_old_one(Fixture *f,
