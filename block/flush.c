@@ -160,26 +160,3 @@ int coroutine_fn bdrv_co_pdiscard(BdrvChild *child, int64_t offset,
     bdrv_dec_in_flight(bs);
     return ret;
 }
-
-/* Notifiers and debug events */
-
-void bdrv_add_before_write_notifier(BlockDriverState *bs,
-                                    BdrvBeforeWriteNotifier *notifier)
-{
-    LIST_INSERT_HEAD(&bs->before_write_notifiers, notifier, link);
-}
-
-void bdrv_remove_before_write_notifier(BdrvBeforeWriteNotifier *notifier)
-{
-    LIST_REMOVE(notifier, link);
-}
-
-void coroutine_fn bdrv_co_debug_event(BlockDriverState *bs, const char *event)
-{
-    while (bs && !bs->drv->bdrv_co_debug_event) {
-        bs = bs->file ? bs->file->bs : NULL;
-    }
-    if (bs) {
-        bs->drv->bdrv_co_debug_event(bs, event);
-    }
-}

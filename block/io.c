@@ -70,6 +70,17 @@ int coroutine_fn bdrv_co_preadv(BdrvChild *child, int64_t offset,
 
 /* Writes */
 
+void bdrv_add_before_write_notifier(BlockDriverState *bs,
+                                    BdrvBeforeWriteNotifier *notifier)
+{
+    LIST_INSERT_HEAD(&bs->before_write_notifiers, notifier, link);
+}
+
+void bdrv_remove_before_write_notifier(BdrvBeforeWriteNotifier *notifier)
+{
+    LIST_REMOVE(notifier, link);
+}
+
 int coroutine_fn bdrv_co_notify_before_write(BdrvTrackedRequest *req)
 {
     BdrvBeforeWriteNotifier *notifier, *next;
@@ -257,4 +268,16 @@ int coroutine_fn bdrv_co_pwrite(BdrvChild *child, int64_t offset,
 
     iov_init_buf(&qiov, (void *)buf, bytes);
     return bdrv_co_pwritev(child, offset, bytes, &qiov, flags);
+}
+
+/* Debug events */
+
+void coroutine_fn bdrv_co_debug_event(BlockDriverState *bs, const char *event)
+{
+    while (bs && !bs->drv->bdrv_co_debug_event) {
+        bs = bs->file ? bs->file->bs : NULL;
+    }
+    if (bs) {
+        bs->drv->bdrv_co_debug_event(bs, event);
+    }
 }
