@@ -32,6 +32,9 @@ BUILDS = {
     'clang': ('build-check-clang',
               ['-Dfuzzing=true', '-Db_sanitize=address,undefined',
                '-Db_lundef=false', '-Doptimization=1'], {'CC': 'clang'}),
+    'minimal': ('build-check-minimal',
+                ['-Dauto_features=disabled', '-Dcoroutine_switch=ucontext'],
+                {}),
 }
 
 # Tests that ask for iotests.seed(), and for GLib's random numbers
@@ -237,6 +240,10 @@ class Checks:
         """clang: no warnings; fuzz targets over their corpus"""
         self.meson_tests('clang', ['fuzz'])
 
+    def step_minimal(self):
+        """no optional library, portable coroutines: unit tests (--long)"""
+        self.meson_tests('minimal', ['unit'])
+
     def step_valgrind(self):
         """unit tests under valgrind (--long)"""
         directory = self.build('plain')
@@ -294,7 +301,7 @@ class Checks:
 
 
 STEPS = ['static', 'unit', 'iotests', 'unit_asan', 'iotests_asan', 'clang']
-LONG_STEPS = ['valgrind', 'model', 'seeds', 'fuzz']
+LONG_STEPS = ['minimal', 'valgrind', 'model', 'seeds', 'fuzz']
 
 
 def named_tests(checks):

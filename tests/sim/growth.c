@@ -139,6 +139,7 @@ static void test_connection_is_lost(void)
     nbd_world_end(&w);
 }
 
+#ifdef CONFIG_GNUTLS
 static void test_tls(void)
 {
     NbdWorld w = { .tls = true };
@@ -150,6 +151,7 @@ static void test_tls(void)
     sim_run(&w.sim, CLIENT, close_entry, &w);
     nbd_world_end(&w);
 }
+#endif
 
 int main(int argc, char **argv)
 {

@@ -19,7 +19,7 @@ import unittest
 from pathlib import Path
 
 from . import tls
-from .daemon import OURS, PEER, Daemon, free_port
+from .daemon import OURS, PEER, Daemon, free_port, is_linked
 from .qmp import QmpError
 from .tools import have, run
 
@@ -27,8 +27,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def requires(*programs):
-    """Skip the test or class, visibly, where a program is missing"""
-    missing = [name for name in programs if not have(name)]
+    """Skip the test or class, visibly, where a program is missing
+
+    "build:libNAME" is a library that the daemon must have been built with.
+    """
+    missing = [name for name in programs if not (
+        is_linked(name.removeprefix('build:')) if name.startswith('build:')
+        else have(name))]
     return unittest.skipIf(missing, f'needs {", ".join(missing)}')
 
 

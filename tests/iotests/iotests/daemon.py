@@ -40,6 +40,11 @@ def find_binary(name):
     raise FileNotFoundError(f'no {OURS}: build it or set COLO_DAEMON')
 
 
+def is_linked(library):
+    """Whether our daemon was built with @library"""
+    return f'{library}.so.'.encode() in Path(find_binary(OURS)).read_bytes()
+
+
 class Daemon:
     """One process with @monitors sockets for QMP
 
