@@ -213,8 +213,7 @@ static void look_at_chunk(FileMap *map, int64_t index)
     char *chunk = map->base + index * CHUNK_SIZE;
 
     if (map->chunks[index] == 0 && is_data(chunk)) {
-        madvise(chunk, CHUNK_SIZE,
-                map->writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+        madvise(chunk, CHUNK_SIZE, MADV_POPULATE_READ);
         map->chunks[index] = CHUNK_MAPPED;
         return;
     }
