@@ -10,8 +10,15 @@
 #include "osdep.h"
 #include "table.h"
 
+#include <sys/mman.h>
+
+#include "util/thread-pool.h"
+
 #define INITIAL_CAPACITY 64
 #define MOVES_PER_INSERT 8
+
+/* To give back a table of 8 MiB takes the kernel more than a millisecond. */
+#define LARGE_BYTES (1 * MiB)
 
 static size_t hash_block(uint64_t block)
 {
@@ -40,17 +47,55 @@ static TableEntry *half_find(const TableHalf *half, uint64_t block)
     return entry->used ? entry : NULL;
 }
 
+/*
+ * Large arrays do not come from the heap: it would clear them at once, and
+ * shrink by them with its lock held.
+ */
+static bool is_large(const TableHalf *half)
+{
+    return half->capacity * sizeof(TableEntry) >= LARGE_BYTES;
+}
+
 static void half_alloc(TableHalf *half, size_t capacity)
 {
-    /* Zeroed pages appear when they are touched, not here. */
-    half->entries = g_new0(TableEntry, capacity);
+    size_t bytes = capacity * sizeof(TableEntry);
+
     half->capacity = capacity;
     half->count = 0;
+    if (!is_large(half)) {
+        half->entries = g_malloc0(bytes);
+        return;
+    }
+    /* Zeroed pages appear when they are touched, not here. */
+    half->entries = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (half->entries == MAP_FAILED) {
+        g_error("cannot allocate %zu bytes", bytes);
+    }
+}
+
+/* In a worker thread */
+static int unmap_entries(void *opaque)
+{
+    TableHalf *half = opaque;
+
+    munmap(half->entries, half->capacity * sizeof(TableEntry));
+    return 0;
+}
+
+static void entries_unmapped(void *opaque, int ret)
+{
+    g_free(opaque);
 }
 
 static void half_free(TableHalf *half)
 {
-    g_free(half->entries);
+    if (is_large(half)) {
+        thread_pool_submit(unmap_entries, g_memdup2(half, sizeof(*half)),
+                           entries_unmapped);
+    } else {
+        g_free(half->entries);
+    }
     *half = (TableHalf) { 0 };
 }
 
