@@ -221,13 +221,15 @@ class Pair:
     """A primary and a secondary with the same disks
 
     @options are more of the primary's replication nodes, @layers of the
-    secondary's (each begins with a comma); @via is a socket to put between.
+    secondary's (each begins with a comma); @via is a socket to put between;
+    @directory is where the disks are, tmpfs by default.
     """
 
     def __init__(self, case, primary=OURS, secondary=OURS, size=16 * MiB,
                  disks=1, content=None, options='', layers='', attach=True,
                  start=True, via=None, primary_file=None,
-                 secondary_file=None, tcp=False, prefix=(), **drives):
+                 secondary_file=None, tcp=False, prefix=(), directory=None,
+                 **drives):
         self.case = case
         self.tcp = tcp                  # between both
         self.prefix = prefix            # of the secondary's command
@@ -235,7 +237,7 @@ class Pair:
         self.count = disks
         self.options = options
         self.via = via
-        directory = case.tmpfs()
+        directory = directory or case.tmpfs()
         self.disks = {}
         for name in 'primary', 'secondary':
             for number in range(disks):
