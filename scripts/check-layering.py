@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+import tap
+
 # Folder -> layer; the longest prefix of a path counts.
 LAYERS = {
     'util': 0,
@@ -124,12 +126,7 @@ def main():
     root = Path(__file__).resolve().parent.parent
     tests = [('bad includes are noticed', check_self()),
              ('includes go downwards', check_tree(root))]
-    print(f'1..{len(tests)}')
-    for number, (name, complaints) in enumerate(tests, 1):
-        for complaint in complaints:
-            print(f'# {complaint}')
-        print('not ' * bool(complaints) + f'ok {number} - {name}')
-    return any(complaints for _, complaints in tests)
+    return tap.report(tests)
 
 
 if __name__ == '__main__':

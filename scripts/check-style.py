@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import tap
+
 LINE_MAX = 100              # 80 columns, with some grace
 FILE_MAX = 900
 FUNCTION_MAX = 80
@@ -155,12 +157,7 @@ def main():
     tests = [('bad style is noticed', check_self()),
              ('sources keep to the style', check_tree(root)),
              ('MAINTAINERS knows every file', list(check_maintainers(root)))]
-    print(f'1..{len(tests)}')
-    for number, (name, complaints) in enumerate(tests, 1):
-        for complaint in complaints:
-            print(f'# {complaint}')
-        print('not ' * bool(complaints) + f'ok {number} - {name}')
-    return any(complaints for _, complaints in tests)
+    return tap.report(tests)
 
 
 if __name__ == '__main__':
