@@ -10,8 +10,6 @@
 #include "osdep.h"
 #include "qom/tls-creds.h"
 
-#include "qom/file.h"
-
 #ifdef CONFIG_GNUTLS
 
 typedef struct X509Files {
@@ -79,15 +77,12 @@ static bool x509_load_dh(TLSCreds *creds, const char *path, GError **errp)
 {
     g_autofree char *text = NULL;
     gnutls_datum_t datum;
-    size_t len;
     int ret;
 
-    text = qom_read_file(path, &len, errp);
+    text = tls_creds_read(path, &datum, errp);
     if (!text) {
         return false;
     }
-    datum.data = (unsigned char *)text;
-    datum.size = len;
     ret = gnutls_dh_params_init(&creds->dh_params);
     if (ret == 0) {
         ret = gnutls_dh_params_import_pkcs3(creds->dh_params, &datum,

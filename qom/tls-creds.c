@@ -7,6 +7,8 @@
 #include "osdep.h"
 #include "qom/tls-creds.h"
 
+#include "qom/file.h"
+
 #define TLS_PRIORITY_DEFAULT "NORMAL"
 
 TLSCreds *tls_creds_lookup(const char *id, bool server, GError **errp)
@@ -96,6 +98,18 @@ void tls_creds_finalize_common(TLSCreds *creds)
 {
     g_free(creds->dir);
     g_free(creds->priority);
+}
+
+char *tls_creds_read(const char *path, gnutls_datum_t *datum, GError **errp)
+{
+    size_t len;
+    char *text = qom_read_file(path, &len, errp);
+
+    if (text) {
+        datum->data = (unsigned char *)text;
+        datum->size = len;
+    }
+    return text;
 }
 
 static int tls_creds_attach(TLSCreds *creds, gnutls_session_t session)

@@ -13,8 +13,6 @@
 #include <gnutls/x509.h>
 #include <time.h>
 
-#include "qom/file.h"
-
 typedef struct CertList {
     gnutls_x509_crt_t *crt;
     unsigned n;
@@ -33,15 +31,12 @@ static bool cert_list_load(CertList *list, const char *path, GError **errp)
 {
     g_autofree char *text = NULL;
     gnutls_datum_t datum;
-    size_t len;
     int ret;
 
-    text = qom_read_file(path, &len, errp);
+    text = tls_creds_read(path, &datum, errp);
     if (!text) {
         return false;
     }
-    datum.data = (unsigned char *)text;
-    datum.size = len;
     ret = gnutls_x509_crt_list_import2(&list->crt, &list->n, &datum,
                                        GNUTLS_X509_FMT_PEM, 0);
     if (ret < 0) {

@@ -47,6 +47,9 @@ bool tls_creds_path(TLSCreds *creds, const char *file, bool required,
                     char **path, GError **errp);
 
 #ifdef CONFIG_GNUTLS
+/* The contents of @path, in @datum too; NULL, or to be freed with g_free. */
+char *tls_creds_read(const char *path, gnutls_datum_t *datum, GError **errp);
+
 /* A session of these credentials, to be freed with gnutls_deinit(). */
 gnutls_session_t tls_creds_new_session(TLSCreds *creds, GError **errp);
 
