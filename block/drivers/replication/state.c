@@ -156,6 +156,21 @@ bool coroutine_fn replication_start(Replication *r, GError **errp)
         ? primary_start(r, errp) : secondary_co_start(r, errp);
 }
 
+/* What neither a checkpoint nor a stop can follow */
+
+static bool refuse_not_running(GError **errp)
+{
+    error_setg(errp, "Block replication is not running");
+    return false;
+}
+
+static bool refuse_failover_failed(const Replication *r, GError **errp)
+{
+    error_setg(errp, "The failover of node '%s' could not merge its "
+               "layers; repeat the failover", r->bs->node_name);
+    return false;
+}
+
 /* Checkpoint */
 
 bool replication_check_prepare(const Replication *r, GError **errp)
@@ -188,8 +203,7 @@ bool coroutine_fn replication_prepare_checkpoint(Replication *r,
         if (r->mode == REPLICATION_MODE_PRIMARY) {
             return true;
         }
-        error_setg(errp, "Block replication is not running");
-        return false;
+        return refuse_not_running(errp);
     case RUNNING:
         if (!r->preparing) {
             return prepare_running(r, errp);
@@ -200,9 +214,7 @@ bool coroutine_fn replication_prepare_checkpoint(Replication *r,
                    r->bs->node_name);
         return false;
     case FAILOVER_FAILED:
-        error_setg(errp, "The failover of node '%s' could not merge its "
-                   "layers; repeat the failover", r->bs->node_name);
-        return false;
+        return refuse_failover_failed(r, errp);
     case FAILOVER:
     case DONE:
         return true;
@@ -251,12 +263,9 @@ bool coroutine_fn replication_stop(Replication *r, GError **errp)
 {
     switch (r->state) {
     case NONE:
-        error_setg(errp, "Block replication is not running");
-        return false;
+        return refuse_not_running(errp);
     case FAILOVER_FAILED:
-        error_setg(errp, "The failover of node '%s' could not merge its "
-                   "layers; repeat the failover", r->bs->node_name);
-        return false;
+        return refuse_failover_failed(r, errp);
     case FAILOVER:
     case DONE:
         return true;
