@@ -40,15 +40,6 @@ static void fuzz_drive(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    g_autofree char *text = NULL;
-    uint8_t which = fuzz_byte(&data, &size);
-
-    fuzz_context();
-    text = g_strndup((const char *)data, size);
-    if (which % 2) {
-        fuzz_drive(text);
-    } else {
-        fuzz_blockdev(text);
-    }
+    fuzz_text(data, size, fuzz_blockdev, fuzz_drive);
     return 0;
 }

@@ -48,15 +48,6 @@ static void fuzz_filename(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    g_autofree char *text = NULL;
-    uint8_t which = fuzz_byte(&data, &size);
-
-    fuzz_context();
-    text = g_strndup((const char *)data, size);
-    if (which % 2) {
-        fuzz_filename(text);
-    } else {
-        fuzz_keyval(text);
-    }
+    fuzz_text(data, size, fuzz_keyval, fuzz_filename);
     return 0;
 }

@@ -109,15 +109,6 @@ static void fuzz_qemu_io(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    g_autofree char *text = NULL;
-    uint8_t which = fuzz_byte(&data, &size);
-
-    fuzz_context();
-    text = g_strndup((const char *)data, size);
-    if (which % 2) {
-        fuzz_qemu_io(text);
-    } else {
-        fuzz_monitor(text);
-    }
+    fuzz_text(data, size, fuzz_monitor, fuzz_qemu_io);
     return 0;
 }

@@ -37,6 +37,16 @@ uint8_t fuzz_byte(const uint8_t **data, size_t *size)
     return *(*data)++;
 }
 
+void fuzz_text(const uint8_t *data, size_t size,
+               void (*even)(const char *text), void (*odd)(const char *text))
+{
+    bool is_odd = fuzz_byte(&data, &size) % 2;
+    g_autofree char *text = g_strndup((const char *)data, size);
+
+    fuzz_context();
+    (is_odd ? odd : even)(text);
+}
+
 IOChannel *fuzz_channel(const uint8_t *data, size_t size, int *peer)
 {
     int fds[2], buffer = 2 * FUZZ_INPUT_MAX;

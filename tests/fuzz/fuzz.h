@@ -23,6 +23,13 @@ AioContext *fuzz_context(void);
 uint8_t fuzz_byte(const uint8_t **data, size_t *size);
 
 /*
+ * Give all but the first byte as a string to @even or @odd, as that byte is,
+ * when there is a loop.
+ */
+void fuzz_text(const uint8_t *data, size_t size,
+               void (*even)(const char *text), void (*odd)(const char *text));
+
+/*
  * One end of a stream whose other end has sent @data and will send no more.
  * What is written to it goes to *@peer, which fuzz_loop() empties.
  */
