@@ -245,21 +245,9 @@ static bool run_once(World *w)
     return finished;
 }
 
-static unsigned count_descriptors(void)
-{
-    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
-    unsigned n = 0;
-
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    g_dir_close(dir);
-    return n;
-}
-
 void cancel_at_every_step(const World *setup)
 {
-    unsigned descriptors = count_descriptors();
+    unsigned descriptors = sim_count_descriptors();
     bool finished = false;
     int steps;
 
@@ -272,5 +260,5 @@ void cancel_at_every_step(const World *setup)
     }
     g_test_message("%d steps", steps);
     g_assert_cmpint(steps, >, 3);
-    g_assert_cmpuint(count_descriptors(), ==, descriptors);
+    g_assert_cmpuint(sim_count_descriptors(), ==, descriptors);
 }

@@ -39,18 +39,6 @@ static size_t memory(void)
 #endif
 }
 
-static unsigned descriptors(void)
-{
-    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
-    unsigned n = 0;
-
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    g_dir_close(dir);
-    return n;
-}
-
 /* One node with a backend */
 
 static BlockBackend *blk;
@@ -110,12 +98,12 @@ static void repeat(NbdWorld *w, Cycle *cycle, int cycles, size_t may_grow)
     for (int i = 0; i < WARM_UP + cycles; i++) {
         if (i == WARM_UP) {
             before = memory();
-            fds = descriptors();
+            fds = sim_count_descriptors();
         }
         cycle(w);
     }
     sim_settle(&w->sim);
-    g_assert_cmpuint(descriptors(), <=, fds);
+    g_assert_cmpuint(sim_count_descriptors(), <=, fds);
     g_assert_cmpuint(memory(), <, before + may_grow);
 }
 

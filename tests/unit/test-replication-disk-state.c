@@ -555,17 +555,23 @@ static void test_writes_wait_for_each_other(Fixture *f, gconstpointer data)
     assert_files(f, "replicating");
 }
 
-/* A promoted secondary still merges when the primary above it is started. */
-static void test_the_worst_counts(Fixture *f, gconstpointer data)
+/* A promoted secondary still merges, and there is a primary above it. */
+static void promote_below_primary(Fixture *f)
 {
-    Command c;
-
     add_secondary(f, 0);
     run(f, START, NULL);
     fakes[0]->hold[FAKE_MERGE] = true;
     failover();
     until_logged(f, "merge0");
     add_primary(f, 1, bdrv_node_name(fakes[0]->bs));
+}
+
+/* A promoted secondary still merges when the primary above it is started. */
+static void test_the_worst_counts(Fixture *f, gconstpointer data)
+{
+    Command c;
+
+    promote_below_primary(f);
     begin(&c, START, REPLICATION_MODE_PRIMARY);
     end(f, &c, NULL);
     g_assert_cmpstr(value_in(f, 0, "state"), ==, "merging");
@@ -582,12 +588,7 @@ static void test_merged_during_a_start(Fixture *f, gconstpointer data)
 {
     Command c;
 
-    add_secondary(f, 0);
-    run(f, START, NULL);
-    fakes[0]->hold[FAKE_MERGE] = true;
-    failover();
-    until_logged(f, "merge0");
-    add_primary(f, 1, bdrv_node_name(fakes[0]->bs));
+    promote_below_primary(f);
     fakes[1]->hold[FAKE_START] = fakes[1]->fail[FAKE_START] = true;
     begin(&c, START, REPLICATION_MODE_PRIMARY);
     until_logged(f, "start1");
