@@ -445,6 +445,50 @@ static void test_settle_ends_slow_acks(Fixture *f, gconstpointer data)
     checkpoint_ok(f->ctx, f->r);
 }
 
+static void coroutine_fn drain_entry(void *opaque)
+{
+    bdrv_co_drained_begin(opaque);
+}
+
+/* A write that reaches the disk while the filter is being drained. */
+static void drained_write(Fixture *f, Step *s)
+{
+    TestRequest a = request(f->peer, TEST_WRITE, 0, 512, 0xaa);
+    BlockDriverState *filter = blk_bs(f->peer);
+
+    disk(f)->hold = true;
+    test_request_start(f->ctx, &a);
+    coroutine_start(drain_entry, filter);
+    if (s) {
+        step_begin(f->ctx, s);
+        replication_abort_checkpoint(f->r);
+    }
+    test_disk_release(f->disk);
+    test_settle(f->ctx);
+    g_assert_cmpint(a.ret, ==, 0);
+    g_assert_cmpint(test_request_finish(f->ctx, &a), ==, 0);
+    bdrv_drained_end(filter);
+}
+
+static void test_drain_ends_slow_acks(Fixture *f, gconstpointer data)
+{
+    Step settle = { .step = STEP_SETTLE, .r = f->r };
+    Step prepare = { .step = STEP_PREPARE, .r = f->r };
+
+    high_mark(f, 600);
+    layers(f)->used_bytes = 900;
+    drained_write(f, NULL);
+    /* Nor does a checkpoint that is given up meanwhile slow them down. */
+    drained_write(f, &settle);
+    drained_write(f, &prepare);
+    g_assert_cmpint(f->clock.now_ns, ==, 0);
+    g_assert_cmpint(ack_delay(f, 800), ==, 250);
+    /* And the end of a drain does not when a checkpoint is near. */
+    step_ok(f->ctx, f->r, STEP_SETTLE);
+    drained_write(f, NULL);
+    g_assert_cmpint(ack_delay(f, 800), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const SecondaryTest tests[] = {
@@ -485,6 +529,7 @@ int main(int argc, char **argv)
         { "high-mark/once", NULL, false, test_high_mark_asks_once },
         { "high-mark/slow", NULL, false, test_acknowledgements_slow_down },
         { "high-mark/settle", NULL, false, test_settle_ends_slow_acks },
+        { "high-mark/drain", NULL, false, test_drain_ends_slow_acks },
     };
 
     return run_secondary_tests(argc, argv, tests, ARRAY_SIZE(tests));

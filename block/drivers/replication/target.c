@@ -39,7 +39,9 @@ typedef struct Target {
     unsigned writes;            /* that have begun */
     CoQueue idle;
 
-    bool hurry;
+    /* Why acknowledgements are not slowed down */
+    bool hurry;                 /* a checkpoint is near */
+    bool drained;
     LIST_HEAD(, SlowAck) slow;
 } Target;
 
@@ -59,16 +61,6 @@ static int refuse(Target *t, BlockDriverState *bs)
     return -ESHUTDOWN;
 }
 
-void target_seal(BlockDriverState *target)
-{
-    Target *t = target->opaque;
-
-    t->sealed = true;
-    t->generation++;
-    target_hurry(target);
-    target_release(target);
-}
-
 /* Slow acknowledgements */
 
 static int64_t ack_delay(Target *t)
@@ -77,7 +69,7 @@ static int64_t ack_delay(Target *t)
     ColoLayersUsage usage = { 0 };
     int64_t above, reserve;
 
-    if (G_LIKELY(!s->high) || t->hurry || t->sealed) {
+    if (G_LIKELY(!s->high) || t->hurry || t->drained || t->sealed) {
         return 0;
     }
     t->ops->usage(t->layers, &usage);
@@ -100,7 +92,7 @@ static void coroutine_fn slow_down(Target *t)
 }
 
 /* In a coroutine: whom it wakes runs later and leaves the list alone. */
-static void coroutine_fn hurry_entry(void *opaque)
+static void coroutine_fn end_slow_acks_entry(void *opaque)
 {
     Target *t = opaque;
     SlowAck *ack;
@@ -110,15 +102,20 @@ static void coroutine_fn hurry_entry(void *opaque)
     }
 }
 
+static void end_slow_acks(Target *t)
+{
+    coroutine_start(end_slow_acks_entry, t);
+}
+
 void target_hurry(BlockDriverState *target)
 {
     Target *t = target->opaque;
 
     t->hurry = true;
-    coroutine_start(hurry_entry, t);
+    end_slow_acks(t);
 }
 
-/* Holding */
+/* Holding and sealing */
 
 void coroutine_fn target_co_hold(BlockDriverState *target)
 {
@@ -135,10 +132,19 @@ void target_release(BlockDriverState *target)
 {
     Target *t = target->opaque;
 
-    t->held = false;
-    t->hurry = t->sealed;
+    t->held = t->hurry = false;
     co_queue_restart_all(&t->released);
     co_queue_restart_all(&t->idle);
+}
+
+void target_seal(BlockDriverState *target)
+{
+    Target *t = target->opaque;
+
+    t->sealed = true;
+    t->generation++;
+    end_slow_acks(t);
+    target_release(target);
 }
 
 /* Writes */
@@ -299,14 +305,17 @@ static bool coroutine_fn target_co_truncate(BlockDriverState *bs,
 
 static void target_drain_begin(BlockDriverState *bs)
 {
-    target_hurry(bs);
+    Target *t = bs->opaque;
+
+    t->drained = true;
+    end_slow_acks(t);
 }
 
 static void target_drain_end(BlockDriverState *bs)
 {
     Target *t = bs->opaque;
 
-    t->hurry = t->sealed || t->held;
+    t->drained = false;
 }
 
 static void target_child_perm(BlockDriverState *bs, BdrvChild *child,
