@@ -30,7 +30,7 @@ static bool check_no_leftover(GPtrArray *disks, GError **errp)
     return true;
 }
 
-/* On success the group's cut is prepared; without disks there is none. */
+/* On success the group's cut is prepared, and waits for do or abort. */
 static bool coroutine_fn co_prepare(const char *node, GError **errp)
 {
     g_autoptr(GPtrArray) all = replication_group_select(node, errp);
@@ -43,9 +43,6 @@ static bool coroutine_fn co_prepare(const char *node, GError **errp)
     disks = replication_choose(all, REPLICATION_COMMAND_CHECKPOINT, errp);
     if (!disks || !check_no_leftover(disks, errp)) {
         return false;
-    }
-    if (!disks->len) {
-        return true;
     }
     cut = replication_cut_new(disks);
     if (!replication_cut_co_rest(cut, errp) ||
@@ -63,13 +60,14 @@ bool coroutine_fn replication_group_co_prepare(GError **errp)
 
 bool replication_group_do(GError **errp)
 {
-    ReplicationCut *cut = replication_group()->cut;
+    ReplicationCut *cut = replication_cut_prepared();
     GPtrArray *disks;
     int64_t pause_us;
     guint i;
 
     if (!cut) {
-        return true;
+        error_setg(errp, "No checkpoint is prepared");
+        return false;
     }
     if (!replication_cut_check(cut, errp)) {
         replication_cut_end(cut);
@@ -94,7 +92,7 @@ bool replication_group_do(GError **errp)
 
 void replication_group_abort(void)
 {
-    ReplicationCut *cut = replication_group()->cut;
+    ReplicationCut *cut = replication_cut_prepared();
 
     if (cut) {
         replication_cut_end(cut);

@@ -52,6 +52,7 @@ struct ReplicationCut {
     CutDisk *parts;             /* one for each of disks */
     unsigned refs;              /* the owner, and each pending part */
     CutStep step;
+    bool prepared;              /* its owner comes back, cancelled or not */
 
     unsigned pending;
     Coroutine *owner;           /* sleeps until all parts have ended */
@@ -73,6 +74,13 @@ bool replication_check_no_cut(GError **errp)
         return false;
     }
     return true;
+}
+
+ReplicationCut *replication_cut_prepared(void)
+{
+    ReplicationCut *cut = replication_group()->cut;
+
+    return cut && cut->prepared ? cut : NULL;
 }
 
 ReplicationCut *replication_cut_new(GPtrArray *disks)
@@ -422,6 +430,7 @@ bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
         }
     }
     cut->step = CUT_PREPARED;
+    cut->prepared = true;
     return true;
 }
 

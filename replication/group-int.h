@@ -110,6 +110,8 @@ GPtrArray *replication_choose(GPtrArray *disks, ReplicationCommand command,
 
 /* There is one at a time, which may be prepared and wait for what follows. */
 bool replication_check_no_cut(GError **errp);
+/* The one that waits for what follows, even if it was cancelled; or NULL. */
+ReplicationCut *replication_cut_prepared(void);
 ReplicationCut *replication_cut_new(GPtrArray *disks);
 bool coroutine_fn replication_cut_co_rest(ReplicationCut *cut, GError **errp);
 bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,

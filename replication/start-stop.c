@@ -223,10 +223,8 @@ bool coroutine_fn replication_group_co_stop(const char *node, GError **errp)
     if (!disks->len) {
         return true;
     }
-    if (replication_group()->cut) {
-        /* Prepared, and nobody has said that it is to be done. */
-        replication_cut_end(replication_group()->cut);
-    }
+    /* Prepared, and nobody has said that it is to be done. */
+    replication_group_abort();
     cut = replication_cut_new(disks);
     ok = replication_cut_co_rest(cut, errp) && stop_disks(cut, errp);
     replication_cut_end(cut);

@@ -42,7 +42,8 @@ bool replication_group_failover(const char *node, GError **errp);
  * A checkpoint in two steps, for who must have the guest's memory and the
  * other side follow: after a prepare that succeeded exactly one of do and
  * abort is called, by the same coroutine or not.  do returns false if a
- * failover has come in between: nothing is done then.  Neither yields.
+ * failover or a stop has come in between: nothing is done then.  abort does
+ * nothing if there is nothing prepared.  Neither yields.
  */
 bool coroutine_fn replication_group_co_prepare(GError **errp);
 bool replication_group_do(GError **errp);

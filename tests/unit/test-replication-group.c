@@ -237,6 +237,15 @@ static void test_disks_prepare_side_by_side(Fixture *f, gconstpointer data)
 
 /* The loop's two steps */
 
+static void assert_nothing_prepared(void)
+{
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(replication_group_do(&err));
+    g_assert_cmpstr(err->message, ==, "No checkpoint is prepared");
+    replication_group_abort();
+}
+
 static void test_two_steps(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) err = NULL;
@@ -255,7 +264,49 @@ static void test_two_steps(Fixture *f, gconstpointer data)
     for (int i = 0; i < f->n; i++) {
         g_assert_cmpint(fakes[i]->epoch, ==, 1);
     }
+    assert_nothing_prepared();
+}
+
+/* Nothing to do for any disk is not the same as nothing prepared. */
+static void test_two_steps_of_nothing(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) err = NULL;
+
+    set_states(f, S(DONE));
+    run(f, PREPARE, NULL);
+    g_assert_true(replication_group_do(&err));
+    assert_nothing_prepared();
+    run(f, PREPARE, NULL);
     replication_group_abort();
+    assert_nothing_prepared();
+    run(f, CHECKPOINT, NULL);
+    assert_states(f, S(DONE));
+}
+
+/* What a stop has ended is not done, not even while the stop goes on. */
+static void test_stop_between_the_steps(Fixture *f, gconstpointer data)
+{
+    static const FakeStep steps[] = { FAKE_SETTLE, FAKE_STOP };
+
+    for (int i = 0; i < f->n * 2; i++) {
+        Replication *r = fakes[i / 2];
+        FakeStep step = steps[i % 2];
+        Command c;
+
+        start(f);
+        run(f, PREPARE, NULL);
+        r->hold[step] = true;
+        begin(&c, f, STOP);
+        g_assert_false(c.ended);
+        assert_nothing_prepared();
+        fake_release(r, step);
+        test_settle(f->ctx);
+        assert_ended(&c, NULL);
+        assert_states(f, S(NONE));
+        assert_gates(f, false);
+        g_assert_cmpint(r->epoch, ==, 0);
+        assert_nothing_prepared();
+    }
 }
 
 /* A disk that the cut is not about cannot be started meanwhile either. */
@@ -399,6 +450,8 @@ int main(int argc, char **argv)
         { "steps-in-order", test_steps_in_order },
         { "prepare-side-by-side", test_disks_prepare_side_by_side },
         { "two-steps", test_two_steps },
+        { "two-steps-of-nothing", test_two_steps_of_nothing },
+        { "stop-between-steps", test_stop_between_the_steps },
         { "start-while-prepared", test_start_while_others_are_prepared },
         { "merge-job", test_merge_is_a_job },
         { "merge-again", test_failed_merge_is_tried_again },
