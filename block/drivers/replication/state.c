@@ -126,14 +126,22 @@ static bool start_is_ignored(const Replication *r)
            (r->state == DONE && r->mode == REPLICATION_MODE_SECONDARY);
 }
 
+static bool check_stopped(const Replication *r, GError **errp)
+{
+    if (r->state != NONE && r->state != DONE) {
+        error_setg(errp, "Block replication is running or done");
+        return false;
+    }
+    return true;
+}
+
 bool coroutine_fn replication_check_start(Replication *r, bool force,
                                           GError **errp)
 {
     if (start_is_ignored(r)) {
         return true;
     }
-    if (r->state != NONE && r->state != DONE) {
-        error_setg(errp, "Block replication is running or done");
+    if (!check_stopped(r, errp)) {
         return false;
     }
     return r->mode == REPLICATION_MODE_PRIMARY
@@ -146,8 +154,7 @@ bool coroutine_fn replication_start(Replication *r, GError **errp)
     if (start_is_ignored(r)) {
         return true;
     }
-    if (r->state != NONE && r->state != DONE) {
-        error_setg(errp, "Block replication is running or done");
+    if (!check_stopped(r, errp)) {
         return false;
     }
     replication_clear_error(r);
