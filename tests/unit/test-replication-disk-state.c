@@ -134,12 +134,26 @@ static void add_primary(Fixture *f, int i, const char *sibling)
     f->quorum[i] = open_quorum(f, i, sibling, name);
 }
 
+/* The node of a secondary tells of its end, as that of the driver does. */
+static void coroutine_fn secondary_close(BlockDriverState *bs)
+{
+    for (int i = 0; i < FAKE_MAX_DISKS; i++) {
+        if (fakes[i] && fakes[i]->bs == bs) {
+            fake_observer->closing(fakes[i]);
+            fakes[i]->bs = NULL;
+        }
+    }
+}
+
 static void setup(Fixture *f, gconstpointer data)
 {
+    static BlockDriver secondary;
     static const BlockDriver *const drivers[] = {
-        &test_disk_driver, &test_filter_driver, &bdrv_file, &bdrv_quorum, NULL
+        &test_disk_driver, &secondary, &bdrv_file, &bdrv_quorum, NULL
     };
 
+    secondary = test_filter_driver;
+    secondary.bdrv_co_close = secondary_close;
     bdrv_register_drivers(drivers);
     f->ctx = aio_context_new(&f->clock, NULL);
     f->folder = g_dir_make_tmp("colo-disk-state-XXXXXX", NULL);
@@ -214,7 +228,7 @@ static void teardown(Fixture *f, gconstpointer data)
 /* Commands */
 
 typedef struct Command {
-    enum { START, STOP } type;
+    enum { START, PREPARE, STOP } type;
     ReplicationMode mode;
     bool ended, ok;
     GError *err;
@@ -225,9 +239,17 @@ static void coroutine_fn command_entry(void *opaque)
     Command *c = opaque;
     GRAPH_COMMAND_GUARD();
 
-    c->ok = c->type == START
-        ? replication_group_co_start(NULL, c->mode, false, &c->err)
-        : replication_group_co_stop(NULL, &c->err);
+    switch (c->type) {
+    case START:
+        c->ok = replication_group_co_start(NULL, c->mode, false, &c->err);
+        break;
+    case PREPARE:
+        c->ok = replication_group_co_prepare(&c->err);
+        break;
+    case STOP:
+        c->ok = replication_group_co_stop(NULL, &c->err);
+        break;
+    }
     c->ended = true;
 }
 
@@ -602,6 +624,30 @@ static void test_merged_during_a_start(Fixture *f, gconstpointer data)
     g_assert_cmpstr(value_in(f, 0, "state"), ==, "consistent");
 }
 
+/* The last one to let a disk go is the checkpoint that it is prepared for. */
+static void test_closed_while_prepared(Fixture *f, gconstpointer data)
+{
+    run(f, START, NULL);
+    run(f, PREPARE, NULL);
+    fakes[1]->fail_last_flush = true;
+    for (int i = 0; i < N; i++) {
+        test_unref(f->ctx, fakes[i]->bs);
+    }
+    g_assert_nonnull(bdrv_find_node("r0"));
+    g_assert_nonnull(bdrv_find_node("r1"));
+    assert_files(f, "replicating");
+
+    g_assert_true(replication_group_do(NULL));
+    until_noted(f);
+    for (int i = 0; i < N; i++) {
+        g_assert_null(fakes[i]->bs);
+        g_assert_cmpint(fakes[i]->epoch, ==, 1);
+        g_assert_cmpint(fakes[i]->state, ==, BLOCK_REPLICATION_STATE_NONE);
+    }
+    g_assert_cmpstr(value_in(f, 0, "state"), ==, "consistent");
+    g_assert_cmpstr(value_in(f, 1, "state"), ==, "replicating");
+}
+
 int main(int argc, char **argv)
 {
     enum { PRIMARY = 1, SECONDARY = 2, NEITHER = 0 };
@@ -624,6 +670,7 @@ int main(int argc, char **argv)
         { "failed-start-done", PRIMARY, test_failed_start_when_done },
         { "failover-in-start", PRIMARY | SECONDARY,
           test_failover_in_a_start },
+        { "closed-while-prepared", SECONDARY, test_closed_while_prepared },
         { "two-writes", PRIMARY, test_writes_wait_for_each_other },
         { "shared", NEITHER, test_the_worst_counts },
         { "shared-failed-start", NEITHER, test_merged_during_a_start },
