@@ -393,6 +393,52 @@ static void test_close_gives_up_on_a_dead_peer(void)
     aio_context_free(ctx);
 }
 
+typedef struct TryDrain {
+    BlockDriverState *bs;
+    GError *err;
+    bool ended;
+} TryDrain;
+
+static void coroutine_fn try_drain_entry(void *opaque)
+{
+    TryDrain *drain = opaque;
+
+    g_assert_false(bdrv_co_try_drained_begin(drain->bs, &drain->err));
+    drain->ended = true;
+}
+
+/* What is in flight is not cut, and what comes later is not held up. */
+static void test_drain_gives_up_in_time(void)
+{
+    static const BlockDriver *const drivers[] = { &test_disk_driver, NULL };
+    AioVirtualClock clock = { 0 };
+    AioContext *ctx = aio_context_new(&clock, NULL);
+    TryDrain drain = { 0 };
+    TestRequest req = { .type = TEST_WRITE, .bytes = 512 };
+
+    bdrv_register_drivers(drivers);
+    drain.bs = test_open_disk(ctx, "disk");
+    req.blk = test_backend(ctx, drain.bs);
+    test_disk(drain.bs)->hold = true;
+    test_request_start(ctx, &req);
+    coroutine_start(try_drain_entry, &drain);
+    test_settle(ctx);
+    g_assert_false(drain.ended);
+    clock.now_ns = aio_next_deadline_ns(ctx);
+    test_settle(ctx);
+    g_assert_true(drain.ended);
+    g_assert_cmpstr(drain.err->message, ==, "Requests to node 'disk' have "
+                    "been in flight for 30 seconds, try again when they have "
+                    "ended");
+    g_error_free(drain.err);
+    test_disk_release(drain.bs);
+    g_assert_cmpint(test_request_finish(ctx, &req), ==, 0);
+    g_assert_cmpint(test_write(ctx, req.blk, 0, 512, 1), ==, 0);
+    test_backend_free(ctx, req.blk);
+    test_unref(ctx, drain.bs);
+    aio_context_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -423,5 +469,6 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/graph/close/dead-peer",
                     test_close_gives_up_on_a_dead_peer);
+    g_test_add_func("/graph/drain-deadline", test_drain_gives_up_in_time);
     return g_test_run();
 }

@@ -384,6 +384,23 @@ static void test_x509_authz_denies(Fixture *f, gconstpointer data)
                    "is denied");
 }
 
+/* The authorization has nothing to look at. */
+static void test_x509_name_is_too_long(Fixture *f, gconstpointer data)
+{
+    if (!need_certs()) {
+        return;
+    }
+    must_object_add("{'qom-type': 'authz-simple', 'id': 'auth', "
+                    "'identity': 'CN=client.example'}");
+    add_x509("server", "server", "x509", "");
+    add_x509("client", "client", "long-name", "");
+    f->server.authz = "auth";
+    handshake(f);
+    assert_refused(&f->server, "Cannot get the name in the peer's "
+                   "certificate: The given memory buffer is too short to "
+                   "hold parameters.");
+}
+
 static void test_x509_client_without_cert(Fixture *f, gconstpointer data)
 {
     if (!need_certs()) {
@@ -498,10 +515,23 @@ static bool run_shell(const char *script)
     return system(command) == 0;
 }
 
+/* A name of more than a kilobyte, of parts that are as long as may be */
+static void write_long_name(void)
+{
+    g_autoptr(GString) text = g_string_new("cn = client.example\n"
+                                           "tls_www_client\nsigning_key\n");
+
+    for (int i = 0; i < 20; i++) {
+        g_string_append_printf(text, "unit = %060d\n", i);
+    }
+    write_file("long.info", text->str);
+}
+
 static void make_keys(void)
 {
     keys_dir = g_dir_make_tmp("test-io-tls-XXXXXX", NULL);
-    g_assert_true(run_shell("mkdir wrong x509 ca-only other-ca stranger mixed"));
+    g_assert_true(run_shell("mkdir wrong x509 ca-only other-ca stranger mixed"
+                             " long-name"));
     write_file("keys.psk", "bob:0011\nalice:6a1f9a2d2b8f4c0e9d3b5a7c1e0f\n");
     write_file("wrong/keys.psk", "alice:deadbeef\n");
     write_file("ca.info", "cn = test CA\nca\ncert_signing_key\n");
@@ -509,6 +539,7 @@ static void make_keys(void)
                "tls_www_server\nsigning_key\n");
     write_file("client.info", "cn = client.example\ntls_www_client\n"
                "signing_key\n");
+    write_long_name();
     have_certs = run_shell(
         "command -v certtool &&"
         "for n in ca server client other; do"
@@ -527,6 +558,12 @@ static void make_keys(void)
         "  --load-ca-certificate other-ca/ca-cert.pem"
         "  --outfile stranger/client-cert.pem &&"
         "cp client.key stranger/client-key.pem &&"
+        "certtool --generate-certificate --template long.info"
+        "  --load-privkey client.key --load-ca-privkey ca.key"
+        "  --load-ca-certificate x509/ca-cert.pem"
+        "  --outfile long-name/client-cert.pem &&"
+        "cp client.key long-name/client-key.pem &&"
+        "cp x509/ca-cert.pem long-name &&"
         "cp x509/ca-cert.pem stranger &&"
         "cp x509/ca-cert.pem ca-only &&"
         "cp x509/ca-cert.pem mixed && "
@@ -555,6 +592,7 @@ int main(int argc, char **argv)
         { "/tls/x509/transfer", test_x509 },
         { "/tls/x509/wrong-hostname", test_x509_wrong_hostname },
         { "/tls/x509/authz-denies", test_x509_authz_denies },
+        { "/tls/x509/name-too-long", test_x509_name_is_too_long },
         { "/tls/x509/client-without-cert", test_x509_client_without_cert },
         { "/tls/x509/anyone-without-verify", test_x509_anyone_without_verify },
         { "/tls/x509/unknown-ca", test_x509_unknown_ca },

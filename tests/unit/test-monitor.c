@@ -5,13 +5,14 @@
  */
 
 #include "osdep.h"
-#include "monitor/monitor.h"
+#include "monitor/monitor-int.h"
 
 #include <sys/socket.h>
 
 #include "block/drivers.h"
 #include "block/run-state.h"
 #include "co-run.h"
+#include "log-capture.h"
 #include "qapi/event.h"
 #include "qapi/json-stream.h"
 
@@ -573,6 +574,24 @@ static void test_drive_del_twice_at_once(Fixture *f, gconstpointer data)
     g_free(answers[1]);
 }
 
+static void test_client_does_not_read_its_events(Fixture *f,
+                                                 gconstpointer data)
+{
+    g_autofree char *id = g_strnfill(MONITOR_OUT_MAX / 4, 'x');
+
+    client_negotiate(&f->client, NEGOTIATE);
+    log_capture_begin();
+    for (int i = 0; i < 5; i++) {
+        json_t *event = json_pack("{s:s}", "id", id);
+
+        monitor_event_sink(0, "BLOCK_EXPORT_DELETED", event);
+        json_decref(event);
+    }
+    log_capture_end("monitor client does not read its events, "
+                    "disconnecting\n");
+    poll_until(&f->client.closed);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -590,6 +609,7 @@ int main(int argc, char **argv)
         { "/monitor/oob/allowed", test_oob_needs_a_command_that_allows_it },
         { "/monitor/events/all", test_events_reach_all_that_negotiated },
         { "/monitor/events/limited", test_limited_events_coalesce_by_node },
+        { "/monitor/events/not-read", test_client_does_not_read_its_events },
         { "/monitor/end/half", test_what_came_before_the_end_is_answered },
         { "/monitor/end/busy", test_client_vanishes_while_a_command_runs },
         { "/monitor/quit", test_quit_asks_for_the_end },

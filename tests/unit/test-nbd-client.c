@@ -297,6 +297,17 @@ static void test_lost_connection_fails_what_is_in_flight(void)
     assert_all_fail(p, calls, ARRAY_SIZE(calls));
 }
 
+static void test_failed_send_fails_what_is_in_flight(void)
+{
+    g_autoptr(Peer) p = peer_new(true);
+    Call *call;
+
+    g_assert_cmpint(shutdown(p->fd, SHUT_RD), ==, 0);
+    call = call_start(p, NBD_CMD_FLUSH, 0, 0);
+    assert_all_fail(p, &call, 1);
+    g_assert_cmpstr(p->lost, ==, "Failed to send request: Broken pipe");
+}
+
 static void test_shutdown_fails_what_is_in_flight(void)
 {
     g_autoptr(Peer) p = peer_new(true);
@@ -404,6 +415,7 @@ int main(int argc, char **argv)
         test_requests_of_one_turn_leave_together);
     ADD("lost-connection-fails-what-is-in-flight",
         test_lost_connection_fails_what_is_in_flight);
+    ADD("failed-send", test_failed_send_fails_what_is_in_flight);
     ADD("shutdown-fails-what-is-in-flight",
         test_shutdown_fails_what_is_in_flight);
     ADD("requests-after-the-end-fail-at-once",

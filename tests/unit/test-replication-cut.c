@@ -149,6 +149,9 @@ static void test_deadline_of_prepare(Fixture *f, gconstpointer data)
         g_autofree char *left = g_strdup_printf(
             "An earlier checkpoint of disk '%s' was given up and has not "
             "ended yet", bdrv_node_name(fakes[i]->bs));
+        g_autofree char *left_to_start = g_strdup_printf(
+            "A checkpoint of disk '%s' was given up and has not ended yet",
+            bdrv_node_name(fakes[i]->bs));
         Command c;
 
         set_states(f, S(NONE));
@@ -161,6 +164,9 @@ static void test_deadline_of_prepare(Fixture *f, gconstpointer data)
         assert_gates(f, false);
         assert_nothing_settled(f);
         run(f, CHECKPOINT, left);
+        set_states(f, S(NONE));
+        run(f, START, left_to_start);
+        set_states(f, S(RUNNING));
         fake_release(fakes[i], FAKE_PREPARE);
         test_settle(f->ctx);
         assert_states(f, S(RUNNING));

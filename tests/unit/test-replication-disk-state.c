@@ -19,6 +19,7 @@
 #include "block/export.h"
 #include "block/job.h"
 #include "fake-replication.h"
+#include "log-capture.h"
 #include "replication/group.h"
 
 #define N 2
@@ -432,6 +433,24 @@ static void test_noted_after_stop(Fixture *f, gconstpointer data)
     assert_files(f, "consistent");
 }
 
+/* It has stopped all the same. */
+static void test_unwritable_file_after_stop(Fixture *f, gconstpointer data)
+{
+    g_autofree char *temp = NULL;
+    g_autofree char *text =
+        g_strdup_printf("' is consistent, but this cannot be noted: Cannot "
+                        "create state file '%s': Is a directory", f->path[1]);
+
+    run(f, START, NULL);
+    temp = make_unwritable(f, 1);
+    log_capture_begin();
+    run(f, STOP, NULL);
+    log_capture_end(text);
+    g_assert_cmpstr(value_in(f, 0, "state"), ==, "consistent");
+    g_assert_cmpstr(value_in(f, 1, "state"), ==, "replicating");
+    g_assert_cmpint(g_rmdir(temp), ==, 0);
+}
+
 /* How it ended is known when nothing can fail any more. */
 static void test_last_flush_fails(Fixture *f, gconstpointer data)
 {
@@ -660,6 +679,8 @@ int main(int argc, char **argv)
         { "merge", SECONDARY, test_noted_before_the_merge },
         { "merge-failed", SECONDARY, test_failed_merge_stays_noted },
         { "stop", PRIMARY | SECONDARY, test_noted_after_stop },
+        { "stop-unwritable", PRIMARY | SECONDARY,
+          test_unwritable_file_after_stop },
         { "last-flush", PRIMARY | SECONDARY, test_last_flush_fails },
         { "unwritable", PRIMARY | SECONDARY,
           test_unwritable_file_fails_the_start },
