@@ -114,7 +114,6 @@ BlockInfo *coroutine_fn blk_block_info(BlockBackend *blk)
     BlockDriverState *bs = blk_bs(blk);
 
     info->device = g_strdup(blk_name(blk));
-    info->qdev = g_strdup(blk_user(blk));
     info->type = g_strdup("unknown");
     /* With any other interface it is the disk of some machine's device. */
     info->removable = g_strcmp0(blk_interface(blk), "none") == 0;

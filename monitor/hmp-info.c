@@ -110,8 +110,7 @@ static void print_drive(const BlockInfo *info, bool verbose, GString *out)
 {
     const BlockDeviceInfo *inserted = info->inserted;
 
-    g_string_append(out, info->device[0] ? info->device
-                                         : info->qdev ?: "unnamed");
+    g_string_append(out, info->device);
     if (inserted && inserted->node_name) {
         g_string_append_printf(out, " (%s)", inserted->node_name);
     }
@@ -119,10 +118,6 @@ static void print_drive(const BlockInfo *info, bool verbose, GString *out)
         print_image_line(inserted, out);
     } else {
         g_string_append(out, ": [not inserted]\r\n");
-    }
-    if (info->qdev) {
-        g_string_append_printf(out, "    Attached to:      %s\r\n",
-                               info->qdev);
     }
     if (info->removable) {
         g_string_append(out,
