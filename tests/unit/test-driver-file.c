@@ -271,6 +271,26 @@ static void test_resize(Fixture *f, gconstpointer dir)
     test_backend_free(f->ctx, blk);
 }
 
+/* What was cut off and is there again is a hole, and stays one. */
+static void test_regrown_file_is_thin(Fixture *f, gconstpointer dir)
+{
+    g_autoptr(GError) err = NULL;
+    BlockBackend *blk;
+
+    set_length(f, 256 * KiB);
+    blk = open_file(f);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 256 * KiB, 'a'), ==, 0);
+    g_assert_true(reads_as(f->ctx, blk, 0, 256 * KiB, 'a'));
+    truncate_blk(f->ctx, blk, 64 * KiB, PREALLOC_MODE_OFF, &err);
+    truncate_blk(f->ctx, blk, 256 * KiB, PREALLOC_MODE_OFF, &err);
+    g_assert_no_error(err);
+
+    g_assert_true(reads_as(f->ctx, blk, 0, 64 * KiB, 'a'));
+    g_assert_true(reads_as(f->ctx, blk, 64 * KiB, 192 * KiB, 0));
+    g_assert_cmpint(file_stat(f).st_blocks * 512, ==, 64 * KiB);
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_refused_resize(Fixture *f, gconstpointer dir)
 {
     g_autoptr(GError) err = NULL, err2 = NULL;
@@ -743,6 +763,7 @@ int main(int argc, char **argv)
         { "loss/fua-write", test_failed_fua_write_is_for_good, NULL },
         { "loss/fua-zeroes", test_failed_fua_zeroes_are_for_good, NULL },
         { "resize/good", test_resize, NULL },
+        { "memory/regrown", test_regrown_file_is_thin, "/dev/shm" },
         { "resize/refused", test_refused_resize, NULL },
         { "create/cancel", test_create_gives_up, NULL },
         { "open/missing", test_missing_file, NULL },
