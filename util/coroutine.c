@@ -37,8 +37,12 @@
 #define STACK_SIZE (256 * KiB)
 #endif
 
-/* As many requests as a busy server has in flight on one thread. */
-#define POOL_MAX 256
+/*
+ * As many requests as a busy server has in flight on one thread: a primary
+ * with a full window has a few for each request in it.  A stack that does not
+ * fit costs several system calls and page faults.
+ */
+#define POOL_MAX 1024
 
 /*
  * Structures at the same address modulo the page size would compete for the
