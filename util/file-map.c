@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "util/stream-copy.h"
+
 #define CHUNK_SIZE (64 * KiB)
 #define CHUNK_MAPPED 0xff
 #define PAGE_SIZE_MIN (4 * KiB)
@@ -75,7 +77,7 @@ static G_NO_INLINE void copy(char *mapped, const FileRequest *req)
         if (req->op == FILE_OP_READ) {
             memcpy(iov->iov_base, mapped, iov->iov_len);
         } else {
-            memcpy(mapped, iov->iov_base, iov->iov_len);
+            stream_copy(mapped, iov->iov_base, iov->iov_len);
         }
         mapped += iov->iov_len;
     }
