@@ -14,6 +14,13 @@
 /* Beyond an end that is not at a sector, O_DIRECT cannot read on. */
 #define DIRECT_SECTOR 512
 
+/*
+ * What is done inline at a time.  In between the loop takes its turn: other
+ * requests do not wait for a large one, and the rest of what a peer sends or
+ * receives moves on while this is copied.
+ */
+#define INLINE_SLICE ((size_t)(128 * KiB))
+
 /* Engines */
 
 static const FileEngineOps *const engines[] = {
@@ -175,11 +182,11 @@ static int coroutine_fn co_continue(FileEngine *engine, FileHandle *file,
     }
 }
 
-static int coroutine_fn co_transfer(FileEngine *engine, FileHandle *file,
-                                    FileOp op, int64_t offset,
-                                    const IOVector *qiov, int rw_flags)
+static FileRequest transfer_request(const FileHandle *file, FileOp op,
+                                    int64_t offset, const IOVector *qiov,
+                                    int rw_flags)
 {
-    FileRequest req = {
+    return (FileRequest) {
         .op = op,
         .fd = file->fd,
         .iov = qiov->iov,
@@ -188,11 +195,69 @@ static int coroutine_fn co_transfer(FileEngine *engine, FileHandle *file,
         .offset = offset,
         .bytes = (int64_t)qiov->size,
     };
+}
+
+/* Inline, as far as that goes without any trouble.  Returns how far. */
+static size_t coroutine_fn co_slices(FileHandle *file, FileOp op,
+                                     int64_t offset, const IOVector *qiov,
+                                     int rw_flags)
+{
+    size_t done = 0;
+
+    for (;;) {
+        g_auto(IOVector) slice = { 0 };
+        FileRequest req;
+        ssize_t ret;
+
+        iov_init_slice(&slice, qiov, done,
+                       MIN(INLINE_SLICE, qiov->size - done));
+        req = transfer_request(file, op, offset + (int64_t)done, &slice,
+                               rw_flags);
+        if (!file_request_try_inline(file, &req, &ret) ||
+            ret != (ssize_t)slice.size) {
+            return done;
+        }
+        done += slice.size;
+        if (done == qiov->size) {
+            return done;
+        }
+        co_reschedule_self();
+    }
+}
+
+static int coroutine_fn co_transfer_large(FileEngine *engine,
+                                          FileHandle *file, FileOp op,
+                                          int64_t offset,
+                                          const IOVector *qiov, int rw_flags)
+{
+    size_t done = co_slices(file, op, offset, qiov, rw_flags);
+    g_auto(IOVector) rest = { 0 };
+    FileRequest req;
+    ssize_t ret;
+
+    if (done == qiov->size) {
+        return 0;
+    }
+    iov_init_slice(&rest, qiov, done, qiov->size - done);
+    req = transfer_request(file, op, offset + (int64_t)done, &rest, rw_flags);
+    ret = co_run(engine, file, &req);
+    return ret < 0 ? (int)ret : co_continue(engine, file, &req, &rest, ret);
+}
+
+static int coroutine_fn co_transfer(FileEngine *engine, FileHandle *file,
+                                    FileOp op, int64_t offset,
+                                    const IOVector *qiov, int rw_flags)
+{
+    FileRequest req;
     ssize_t ret;
 
     if (qiov->size == 0) {
         return 0;
     }
+    if (file->inline_io && qiov->size > INLINE_SLICE) {
+        return co_transfer_large(engine, file, op, offset, qiov, rw_flags);
+    }
+    req = transfer_request(file, op, offset, qiov, rw_flags);
     ret = co_run(engine, file, &req);
     if (G_LIKELY(ret == (ssize_t)qiov->size)) {
         return 0;

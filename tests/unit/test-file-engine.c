@@ -391,6 +391,51 @@ static void test_slow_writes_go_to_the_engine(void)
     fixture_close(&f);
 }
 
+/* Large inline I/O does not keep the loop from others */
+
+#define LARGE (1 * MiB)
+
+static void coroutine_fn write_large_and_read_back(void *opaque)
+{
+    Fixture *f = opaque;
+    uint8_t *buf = alloc(LARGE);
+
+    for (size_t i = 0; i < LARGE; i++) {
+        buf[i] = (uint8_t)(i / SECTOR);
+    }
+    g_assert_cmpint(co_write(f, SECTOR, buf, LARGE, 0), ==, 0);
+    memset(buf, 0, LARGE);
+    g_assert_cmpint(co_read(f, SECTOR, buf, LARGE), ==, 0);
+    for (size_t i = 0; i < LARGE; i++) {
+        g_assert_cmphex(buf[i], ==, (uint8_t)(i / SECTOR));
+    }
+    g_aligned_free(buf);
+    f->running--;
+}
+
+static void test_small_overtakes_large(void)
+{
+    const Param param = { FILE_ENGINE_THREADS, INLINE };
+    Fixture f;
+
+    g_assert_true(fixture_open(&f, &param));
+    f.file.write_retry_ns = 0;
+    f.running++;
+    coroutine_start(write_large_and_read_back, &f);
+    g_assert_cmpint(f.running, ==, 1);
+    f.running++;
+    coroutine_start(write_and_read_back, &f);
+    if (f.file.no_nowait || f.file.write_retry_ns > 0) {
+        g_test_skip("a slow disk, or a file system without RWF_NOWAIT");
+    } else {
+        g_assert_cmpint(f.running, ==, 1);
+    }
+    while (f.running > 0) {
+        aio_poll(f.ctx, true);
+    }
+    fixture_close(&f);
+}
+
 /* What the user reads when the kernel refuses an engine */
 
 static void check_refused(FileEngineKind kind, const char *text)
@@ -469,6 +514,7 @@ int main(int argc, char **argv)
                     test_cached_data_comes_at_once);
     g_test_add_func("/file-engine/inline/slow",
                     test_slow_writes_go_to_the_engine);
+    g_test_add_func("/file-engine/inline/large", test_small_overtakes_large);
     g_test_add_func("/file-engine/get/refused", test_refusal_is_an_error);
     g_test_add_func("/file-engine/get/once", test_one_engine_per_context);
     return g_test_run();
