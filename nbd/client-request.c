@@ -269,7 +269,9 @@ static int coroutine_fn nbd_client_co_request(NBDClient *client,
     } else {
         aio_turn_end_arm(&client->turn_end);
     }
+    aio_expect_begin(aio_get_current());
     coroutine_yield();
+    aio_expect_end(aio_get_current());
     nbd_client_leave(client);
     return req->ret;
 }

@@ -233,15 +233,19 @@ static int coroutine_fn nbd_rx_co_skip(NBDConnection *conn, uint32_t bytes)
 static int coroutine_fn nbd_rx_co_payload(NBDConnection *conn,
                                           NBDServerRequest *req)
 {
+    int ret;
+
     conn->rx_large = req->length >= NBD_RX_LARGE;
     if (req->length > NBD_MAX_BUFFER_SIZE) {
         req->error = -EINVAL;
         return nbd_rx_co_skip(conn, req->length);
     }
-    if (conn->rx_large) {
-        return nbd_rx_co_payload_own(conn, req);
-    }
-    return nbd_rx_co_payload_in_place(conn, req);
+    /* The client is sending it: a nap would only let the socket run full. */
+    aio_expect_begin(aio_get_current());
+    ret = conn->rx_large ? nbd_rx_co_payload_own(conn, req) :
+                           nbd_rx_co_payload_in_place(conn, req);
+    aio_expect_end(aio_get_current());
+    return ret;
 }
 
 /* Requests */

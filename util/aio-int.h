@@ -91,6 +91,23 @@ void aio_spin_account(AioSpin *spin, int64_t waited_ns);
 /* Others ran for @lost_ns when we offered them the CPU at @now_ns. */
 void aio_spin_contended(AioSpin *spin, int64_t now_ns, int64_t lost_ns);
 
+/* Naps */
+
+typedef struct AioNap {
+    bool open;                  /* the last one was not judged yet */
+    unsigned turns;             /* that found work since then, in a row */
+    int64_t retry_ns;           /* none before */
+    int64_t backoff_ns;
+} AioNap;
+
+void aio_nap_init(AioNap *nap);
+
+/* The loop has something to do without having waited for it. */
+void aio_nap_found_work(AioNap *nap);
+
+/* At @now_ns it has nothing to do: whether to take a nap. */
+bool aio_nap_is_due(AioNap *nap, int64_t now_ns);
+
 /*
  * Wait for events at most until @deadline_ns by the machine's clock (-1: for
  * ever, 0: not at all).  Returns how many there are in ctx->events.
@@ -124,6 +141,7 @@ struct AioContext {
 
     /* The context's thread only */
     unsigned async_pending;     /* results that worker threads owe us */
+    unsigned expected;          /* see aio_expect_begin() */
     AioFd **fds;                /* by descriptor */
     int fds_alloc;
     int fds_count;
@@ -132,6 +150,7 @@ struct AioContext {
     AioTimerHeap timers;
     TAILQ_HEAD(AioTurnEndList, AioTurnEnd) turn_end;
     AioSpin spin;
+    AioNap nap;
     bool no_pwait2;             /* the kernel lacks epoll_pwait2() */
     bool in_poll;
     struct epoll_event events[AIO_MAX_EVENTS];

@@ -11,6 +11,8 @@
  * (CONTENDED_NS), stays away from polling for a time that doubles until
  * polling succeeds again.
  *
+ * Where polling finds more and more work, naps (aio-nap.c) take its place.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -18,6 +20,7 @@
 #include "util/aio-int.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 
 #define DEFAULT_MAX_NS (50 * SCALE_US)
 
@@ -34,6 +37,16 @@
 #define YIELD_INTERVAL 16
 #define BACKOFF_MIN_NS (1 * SCALE_MS)
 #define BACKOFF_MAX_NS (64 * SCALE_MS)
+
+/*
+ * Long enough to be worth the sleep and the wake-up, which make it two times
+ * as long; a client with a dozen small requests in flight still has replies
+ * to go through when it is over.
+ */
+#define NAP_NS (20 * SCALE_US)
+
+/* Timers go first when they are nearer than this. */
+#define NAP_CLEAR_NS (100 * SCALE_US)
 
 /* The policy: no I/O, no clock, tested by itself */
 
@@ -80,6 +93,17 @@ void aio_context_set_poll_max_ns(AioContext *ctx, int64_t max_ns)
 {
     aio_spin_init(&ctx->spin);
     ctx->spin.max_ns = max_ns;
+}
+
+void aio_expect_begin(AioContext *ctx)
+{
+    ctx->expected++;
+}
+
+void aio_expect_end(AioContext *ctx)
+{
+    g_assert(ctx->expected > 0);
+    ctx->expected--;
 }
 
 /* Waiting */
@@ -159,6 +183,56 @@ static int spin_until(AioContext *ctx, int64_t end)
     }
 }
 
+/* Whether all that can come is new work. */
+static bool expects_nothing(const AioContext *ctx)
+{
+    return ctx->expected == 0 && ctx->async_pending == 0;
+}
+
+/*
+ * Nobody can wake up the loop from a nap.  So there is none while an answer is
+ * under way or a timer is about to expire.
+ */
+static bool may_nap(const AioContext *ctx, int64_t now, int64_t deadline_ns)
+{
+    return !ctx->clock && expects_nothing(ctx) &&
+           (deadline_ns < 0 || deadline_ns - now > NAP_CLEAR_NS);
+}
+
+static void nap(void)
+{
+    static __thread bool exact;
+    const struct timespec ts = { .tv_nsec = NAP_NS };
+
+    if (!exact) {
+        /* Else the kernel adds 50 us, to let timers expire together. */
+        prctl(PR_SET_TIMERSLACK, 1UL);
+        exact = true;
+    }
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+/*
+ * Before spinning.  Returns how many events there are, and in *@start when
+ * the wait began that a nap has nothing to do with.
+ */
+static int look_or_nap(AioContext *ctx, int64_t *start, int64_t deadline_ns)
+{
+    int n = look(ctx);
+
+    if (n > 0) {
+        if (expects_nothing(ctx)) {
+            aio_nap_found_work(&ctx->nap);
+        }
+    } else if (may_nap(ctx, *start, deadline_ns) &&
+               aio_nap_is_due(&ctx->nap, *start)) {
+        nap();
+        n = look(ctx);
+        *start = aio_monotonic_ns();
+    }
+    return n;
+}
+
 static int sleep_until(AioContext *ctx, int64_t deadline_ns)
 {
     int64_t ns = -1;
@@ -176,26 +250,30 @@ static int sleep_until(AioContext *ctx, int64_t deadline_ns)
     return n;
 }
 
-int aio_wait(AioContext *ctx, int64_t deadline_ns)
+static int wait_for_events(AioContext *ctx, int64_t deadline_ns)
 {
-    int64_t start, window;
+    int64_t start = aio_monotonic_ns();
+    int64_t window = aio_spin_window(&ctx->spin, start);
     int n = 0;
 
-    if (deadline_ns != 0 && !is_notified(ctx)) {
-        start = aio_monotonic_ns();
-        window = aio_spin_window(&ctx->spin, start);
-        if (window > 0) {
-            int64_t end = start + window;
-
-            n = spin_until(ctx, deadline_ns < 0 ? end : MIN(end, deadline_ns));
+    if (window > 0) {
+        n = look_or_nap(ctx, &start, deadline_ns);
+        if (n == 0) {
+            n = spin_until(ctx, deadline_ns < 0 ? start + window :
+                                MIN(start + window, deadline_ns));
         }
-        if (n == 0 && !is_notified(ctx)) {
-            n = sleep_until(ctx, deadline_ns);
-        }
-        aio_spin_account(&ctx->spin, aio_monotonic_ns() - start);
-    } else {
-        n = look(ctx);
     }
+    if (n == 0 && !is_notified(ctx)) {
+        n = sleep_until(ctx, deadline_ns);
+    }
+    aio_spin_account(&ctx->spin, aio_monotonic_ns() - start);
+    return n;
+}
+
+int aio_wait(AioContext *ctx, int64_t deadline_ns)
+{
+    int n = deadline_ns == 0 || is_notified(ctx) ?
+            look(ctx) : wait_for_events(ctx, deadline_ns);
 
     /*
      * Cleared before the bottom halves are looked at, never after; and by an

@@ -220,6 +220,7 @@ AioContext *aio_context_new(AioVirtualClock *clock, GError **errp)
     ctx->max_events = AIO_MAX_EVENTS;
     TAILQ_INIT(&ctx->turn_end);
     aio_spin_init(&ctx->spin);
+    aio_nap_init(&ctx->nap);
 
     ctx->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -261,7 +262,7 @@ void aio_context_free(AioContext *ctx)
     } while (ctx->n_locals > 0);
     running = outer;
 
-    g_assert(ctx->async_pending == 0);
+    g_assert(ctx->async_pending == 0 && ctx->expected == 0);
     while (__atomic_load_n(&ctx->async_users, __ATOMIC_ACQUIRE) > 0) {
         /* A worker is on its way out of aio_notify(). */
         sched_yield();

@@ -129,7 +129,9 @@ static ssize_t coroutine_fn native_co_run(FileEngine *engine,
 
     STAILQ_INSERT_TAIL(&ne->waiting, &nr, link);
     aio_turn_end_arm(&ne->turn_end);
+    aio_expect_begin(engine->ctx);
     coroutine_yield();
+    aio_expect_end(engine->ctx);
 
     /* The kernel had no memory for the request, or was interrupted. */
     if (nr.ret == -EAGAIN || nr.ret == -EINTR) {

@@ -156,7 +156,9 @@ static ssize_t coroutine_fn uring_co_run(FileEngine *engine, FileRequest *req)
 
     STAILQ_INSERT_TAIL(&ue->waiting, &ur, link);
     aio_turn_end_arm(&ue->turn_end);
+    aio_expect_begin(engine->ctx);
     coroutine_yield();
+    aio_expect_end(engine->ctx);
 
     /* The kernel could not go on without blocking, or was interrupted. */
     if (ur.ret == -EAGAIN || ur.ret == -EINTR) {

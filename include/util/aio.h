@@ -62,6 +62,14 @@ void aio_notify(AioContext *ctx);
 void aio_context_set_poll_max_ns(AioContext *ctx, int64_t max_ns);
 
 /*
+ * An answer from outside is under way that somebody waits for: the loop takes
+ * no nap until it is there.  What worker threads do needs no such call.  The
+ * context's thread; each begin has its end.
+ */
+void aio_expect_begin(AioContext *ctx);
+void aio_expect_end(AioContext *ctx);
+
+/*
  * Watch @fd.  A handler that is NULL is not watched for; both NULL removes
  * the descriptor, after which it may be closed.  Level-triggered; hang-up and
  * error call whichever handler is set.

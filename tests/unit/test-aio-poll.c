@@ -74,6 +74,49 @@ static void test_zero_turns_it_off(void)
     aio_context_free(ctx);
 }
 
+/* Naps are for a loop that nobody waits for. */
+
+static void nothing(void *opaque)
+{
+}
+
+static bool naps(AioContext *ctx)
+{
+    ctx->spin.window_ns = SCALE_US;
+    ctx->nap.retry_ns = 0;
+    ctx->nap.open = false;
+    aio_poll(ctx, true);
+    return ctx->nap.open;
+}
+
+static void test_no_nap_while_an_answer_is_expected(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    AioTimer timer;
+
+    aio_timer_init(&timer, ctx, nothing, NULL);
+    aio_timer_mod(&timer, aio_clock_get_ns(ctx) + SCALE_MS);
+    aio_expect_begin(ctx);
+    g_assert_false(naps(ctx));
+    aio_expect_end(ctx);
+    aio_timer_mod(&timer, aio_clock_get_ns(ctx) + SCALE_MS);
+    g_assert_true(naps(ctx));
+    aio_timer_del(&timer);
+    aio_context_free(ctx);
+}
+
+static void test_no_nap_before_a_timer(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    AioTimer timer;
+
+    aio_timer_init(&timer, ctx, nothing, NULL);
+    aio_timer_mod(&timer, aio_clock_get_ns(ctx) + 50 * SCALE_US);
+    g_assert_false(naps(ctx));
+    aio_timer_del(&timer);
+    aio_context_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -83,5 +126,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spin/contended",
                     test_stays_away_while_others_want_the_cpu);
     g_test_add_func("/spin/off", test_zero_turns_it_off);
+    g_test_add_func("/nap/expected", test_no_nap_while_an_answer_is_expected);
+    g_test_add_func("/nap/timer", test_no_nap_before_a_timer);
     return g_test_run();
 }
