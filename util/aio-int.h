@@ -73,9 +73,7 @@ bool aio_timers_run(AioContext *ctx);
 
 typedef struct AioSpin {
     int64_t max_ns;
-    int64_t window_ns;          /* how long to spin now; 0: not at all */
-    unsigned hits;              /* short waits in a row */
-    unsigned misses;            /* long waits in a row */
+    int score;                  /* of recent waits: high if mostly short */
     int64_t retry_ns;           /* no spinning before, others want the CPU */
     int64_t backoff_ns;
 } AioSpin;

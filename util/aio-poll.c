@@ -2,8 +2,8 @@
  * The event loop: waiting, and busy polling before it
  *
  * Waking an idle CPU costs tens of microseconds, more than a small request.
- * So when recent waits were short, the loop polls for a while before it
- * blocks.  It stops after a few waits that were too long to be bridged, hence
+ * So when most of the recent waits were short, the loop polls for a while
+ * before it blocks.  It stops when too many are too long to be bridged, hence
  * an idle program blocks for good, and starts again when waits become short.
  *
  * Polling is only worth it while nobody else wants all of the CPU.  The loop
@@ -24,9 +24,13 @@
 
 #define DEFAULT_MAX_NS (50 * SCALE_US)
 
-/* Two in a row: one short or long wait may be chance. */
-#define HITS_TO_START 2
-#define MISSES_TO_STOP 2
+/*
+ * Each short wait adds one to the score, each long one takes this away: a
+ * window spent in vain costs as much as a few short waits save.
+ */
+#define SCORE_LONG_WAIT 4
+#define SCORE_MAX 16
+#define SCORE_TO_SPIN 8
 
 /*
  * Somebody who has a little to do and goes back to sleep, such as the other
@@ -60,24 +64,17 @@ void aio_spin_init(AioSpin *spin)
 
 int64_t aio_spin_window(const AioSpin *spin, int64_t now_ns)
 {
-    return now_ns < spin->retry_ns ? 0 : spin->window_ns;
+    return spin->score < SCORE_TO_SPIN || now_ns < spin->retry_ns ?
+           0 : spin->max_ns;
 }
 
 void aio_spin_account(AioSpin *spin, int64_t waited_ns)
 {
     if (waited_ns <= spin->max_ns) {
-        spin->misses = 0;
-        spin->hits++;
-        if (spin->window_ns > 0) {
-            spin->window_ns = MIN(2 * spin->window_ns, spin->max_ns);
-        } else if (spin->hits >= HITS_TO_START) {
-            spin->window_ns = spin->max_ns;
-        }
-        return;
+        spin->score = MIN(spin->score + 1, SCORE_MAX);
+    } else {
+        spin->score = MAX(spin->score - SCORE_LONG_WAIT, 0);
     }
-    spin->hits = 0;
-    spin->misses++;
-    spin->window_ns = spin->misses >= MISSES_TO_STOP ? 0 : spin->window_ns / 2;
 }
 
 void aio_spin_contended(AioSpin *spin, int64_t now_ns, int64_t lost_ns)

@@ -10,13 +10,20 @@
 #define SHORT_NS (10 * SCALE_US)
 #define LONG_NS (10 * SCALE_MS)
 
+static void account(AioSpin *spin, int64_t waited_ns, unsigned times)
+{
+    while (times-- > 0) {
+        aio_spin_account(spin, waited_ns);
+    }
+}
+
 static void test_does_not_spin_at_first(void)
 {
     AioSpin spin;
 
     aio_spin_init(&spin);
     g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-    aio_spin_account(&spin, LONG_NS);
+    account(&spin, LONG_NS, 100);
     g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
 }
 
@@ -25,22 +32,42 @@ static void test_starts_after_short_waits(void)
     AioSpin spin;
 
     aio_spin_init(&spin);
-    aio_spin_account(&spin, SHORT_NS);
-    aio_spin_account(&spin, SHORT_NS);
+    account(&spin, SHORT_NS, 7);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+    account(&spin, SHORT_NS, 1);
     g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
 }
 
+/* However long it has been spinning. */
 static void test_stops_after_long_waits(void)
 {
     AioSpin spin;
 
     aio_spin_init(&spin);
-    aio_spin_account(&spin, SHORT_NS);
-    aio_spin_account(&spin, SHORT_NS);
-    aio_spin_account(&spin, LONG_NS);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns / 2);
-    aio_spin_account(&spin, LONG_NS);
+    account(&spin, SHORT_NS, 1000);
+    account(&spin, LONG_NS, 2);
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
+    account(&spin, LONG_NS, 1);
     g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+}
+
+/* One window in vain for three short waits is too many. */
+static void test_needs_mostly_short_waits(void)
+{
+    AioSpin spin;
+
+    aio_spin_init(&spin);
+    account(&spin, SHORT_NS, 1000);
+    for (int i = 0; i < 10; i++) {
+        account(&spin, LONG_NS, 1);
+        account(&spin, SHORT_NS, 3);
+    }
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
+    for (int i = 0; i < 10; i++) {
+        account(&spin, LONG_NS, 1);
+        account(&spin, SHORT_NS, 8);
+    }
+    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
 }
 
 static void test_stays_away_while_others_want_the_cpu(void)
@@ -49,8 +76,7 @@ static void test_stays_away_while_others_want_the_cpu(void)
     int64_t first;
 
     aio_spin_init(&spin);
-    aio_spin_account(&spin, SHORT_NS);
-    aio_spin_account(&spin, SHORT_NS);
+    account(&spin, SHORT_NS, 8);
     aio_spin_contended(&spin, 1000, 300);
     g_assert_cmpint(aio_spin_window(&spin, 1000), >, 0);
 
@@ -67,9 +93,7 @@ static void test_zero_turns_it_off(void)
     AioContext *ctx = aio_context_new(NULL, NULL);
 
     aio_context_set_poll_max_ns(ctx, 0);
-    aio_spin_account(&ctx->spin, SHORT_NS);
-    aio_spin_account(&ctx->spin, SHORT_NS);
-    aio_spin_account(&ctx->spin, SHORT_NS);
+    account(&ctx->spin, SHORT_NS, 100);
     g_assert_cmpint(aio_spin_window(&ctx->spin, 0), ==, 0);
     aio_context_free(ctx);
 }
@@ -82,7 +106,7 @@ static void nothing(void *opaque)
 
 static bool naps(AioContext *ctx)
 {
-    ctx->spin.window_ns = SCALE_US;
+    account(&ctx->spin, SHORT_NS, 8);
     ctx->nap.retry_ns = 0;
     ctx->nap.open = false;
     aio_poll(ctx, true);
@@ -123,6 +147,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spin/first", test_does_not_spin_at_first);
     g_test_add_func("/spin/start", test_starts_after_short_waits);
     g_test_add_func("/spin/stop", test_stops_after_long_waits);
+    g_test_add_func("/spin/mostly", test_needs_mostly_short_waits);
     g_test_add_func("/spin/contended",
                     test_stays_away_while_others_want_the_cpu);
     g_test_add_func("/spin/off", test_zero_turns_it_off);
