@@ -93,7 +93,8 @@ void aio_spin_contended(AioSpin *spin, int64_t now_ns, int64_t lost_ns);
 
 typedef struct AioNap {
     bool open;                  /* the last one was not judged yet */
-    unsigned turns;             /* that found work since then, in a row */
+    unsigned turns;             /* that found new work after it, in a row */
+    int64_t length_ns;          /* of the next one */
     int64_t retry_ns;           /* none before */
     int64_t backoff_ns;
 } AioNap;
@@ -103,8 +104,8 @@ void aio_nap_init(AioNap *nap);
 /* The loop has something to do without having waited for it. */
 void aio_nap_found_work(AioNap *nap);
 
-/* At @now_ns it has nothing to do: whether to take a nap. */
-bool aio_nap_is_due(AioNap *nap, int64_t now_ns);
+/* At @now_ns it has nothing to do: how long to sleep, 0: not at all. */
+int64_t aio_nap_length(AioNap *nap, int64_t now_ns);
 
 /*
  * Wait for events at most until @deadline_ns by the machine's clock (-1: for

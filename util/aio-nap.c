@@ -8,9 +8,10 @@
  * time that nobody cuts short, and then does at once what has come together.
  *
  * Enough means that those who give work were not kept waiting: new work came
- * while that of the nap was being done, and once more after that.  If not, the
- * loop stays awake for a while, longer each time, so that a client with few
- * requests in flight loses next to nothing.
+ * while that of the nap was being done.  Then there may be another nap, a
+ * longer one if work came for some turns more.  If none came, naps get shorter,
+ * and in the end the loop stays awake for a while, longer each time, so that a
+ * client with few requests in flight loses next to nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,15 +19,26 @@
 #include "osdep.h"
 #include "util/aio-int.h"
 
-/* Turns that find work, in a row, after a nap that was a good one. */
-#define TURNS_TO_GO_ON 2
+/*
+ * The shortest is long enough to be worth the sleep and the wake-up, which
+ * make it two times as long; a client with a dozen small requests in flight
+ * still has replies to go through when it is over.
+ */
+#define NAP_MIN_NS (20 * SCALE_US)
+#define NAP_MAX_NS (80 * SCALE_US)
+
+/* So many turns in a row that find new work make the next one longer. */
+#define TURNS_TO_GROW 3
 
 #define BACKOFF_MIN_NS (1 * SCALE_MS)
 #define BACKOFF_MAX_NS (64 * SCALE_MS)
 
 void aio_nap_init(AioNap *nap)
 {
-    *nap = (AioNap) { .backoff_ns = BACKOFF_MIN_NS };
+    *nap = (AioNap) {
+        .length_ns = NAP_MIN_NS,
+        .backoff_ns = BACKOFF_MIN_NS,
+    };
 }
 
 void aio_nap_found_work(AioNap *nap)
@@ -37,24 +49,32 @@ void aio_nap_found_work(AioNap *nap)
 /* What the last one was good for. */
 static void judge(AioNap *nap, int64_t now_ns)
 {
-    if (nap->turns >= TURNS_TO_GO_ON) {
+    if (nap->turns > 0) {
+        if (nap->turns >= TURNS_TO_GROW) {
+            nap->length_ns = MIN(nap->length_ns + nap->length_ns / 8,
+                                 NAP_MAX_NS);
+        }
         nap->backoff_ns = BACKOFF_MIN_NS;
+        return;
+    }
+    if (nap->length_ns > NAP_MIN_NS) {
+        nap->length_ns = MAX(nap->length_ns / 2, NAP_MIN_NS);
         return;
     }
     nap->retry_ns = now_ns + nap->backoff_ns;
     nap->backoff_ns = MIN(2 * nap->backoff_ns, BACKOFF_MAX_NS);
 }
 
-bool aio_nap_is_due(AioNap *nap, int64_t now_ns)
+int64_t aio_nap_length(AioNap *nap, int64_t now_ns)
 {
     if (nap->open) {
         nap->open = false;
         judge(nap, now_ns);
     }
     if (now_ns < nap->retry_ns) {
-        return false;
+        return 0;
     }
     nap->open = true;
     nap->turns = 0;
-    return true;
+    return nap->length_ns;
 }

@@ -42,15 +42,8 @@
 #define BACKOFF_MIN_NS (1 * SCALE_MS)
 #define BACKOFF_MAX_NS (64 * SCALE_MS)
 
-/*
- * Long enough to be worth the sleep and the wake-up, which make it two times
- * as long; a client with a dozen small requests in flight still has replies
- * to go through when it is over.
- */
-#define NAP_NS (20 * SCALE_US)
-
 /* Timers go first when they are nearer than this. */
-#define NAP_CLEAR_NS (100 * SCALE_US)
+#define NAP_CLEAR_NS (200 * SCALE_US)
 
 /* The policy: no I/O, no clock, tested by itself */
 
@@ -196,10 +189,10 @@ static bool may_nap(const AioContext *ctx, int64_t now, int64_t deadline_ns)
            (deadline_ns < 0 || deadline_ns - now > NAP_CLEAR_NS);
 }
 
-static void nap(void)
+static void nap(int64_t ns)
 {
     static __thread bool exact;
-    const struct timespec ts = { .tv_nsec = NAP_NS };
+    const struct timespec ts = { .tv_nsec = ns };
 
     if (!exact) {
         /* Else the kernel adds 50 us, to let timers expire together. */
@@ -216,14 +209,20 @@ static void nap(void)
 static int look_or_nap(AioContext *ctx, int64_t *start, int64_t deadline_ns)
 {
     int n = look(ctx);
+    int64_t ns;
 
     if (n > 0) {
         if (expects_nothing(ctx)) {
             aio_nap_found_work(&ctx->nap);
         }
-    } else if (may_nap(ctx, *start, deadline_ns) &&
-               aio_nap_is_due(&ctx->nap, *start)) {
-        nap();
+        return n;
+    }
+    if (!may_nap(ctx, *start, deadline_ns)) {
+        return 0;
+    }
+    ns = aio_nap_length(&ctx->nap, *start);
+    if (ns > 0) {
+        nap(ns);
         n = look(ctx);
         *start = aio_monotonic_ns();
     }
