@@ -89,6 +89,9 @@ void aio_spin_account(AioSpin *spin, int64_t waited_ns);
 /* Others ran for @lost_ns when we offered them the CPU at @now_ns. */
 void aio_spin_contended(AioSpin *spin, int64_t now_ns, int64_t lost_ns);
 
+/* Spinning was worth it. */
+void aio_spin_found_work(AioSpin *spin);
+
 /* Naps */
 
 typedef struct AioNap {

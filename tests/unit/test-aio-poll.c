@@ -1,5 +1,5 @@
 /*
- * Unit tests of the busy polling policy
+ * util/aio-poll.c: how the loop waits
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,85 +7,12 @@
 #include "osdep.h"
 #include "util/aio-int.h"
 
-#define SHORT_NS (10 * SCALE_US)
-#define LONG_NS (10 * SCALE_MS)
-
-static void account(AioSpin *spin, int64_t waited_ns, unsigned times)
+/* As after many short waits. */
+static void poll_gladly(AioContext *ctx)
 {
-    while (times-- > 0) {
-        aio_spin_account(spin, waited_ns);
+    for (int i = 0; i < 100; i++) {
+        aio_spin_account(&ctx->spin, 1);
     }
-}
-
-static void test_does_not_spin_at_first(void)
-{
-    AioSpin spin;
-
-    aio_spin_init(&spin);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-    account(&spin, LONG_NS, 100);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-}
-
-static void test_starts_after_short_waits(void)
-{
-    AioSpin spin;
-
-    aio_spin_init(&spin);
-    account(&spin, SHORT_NS, 7);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-    account(&spin, SHORT_NS, 1);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
-}
-
-/* However long it has been spinning. */
-static void test_stops_after_long_waits(void)
-{
-    AioSpin spin;
-
-    aio_spin_init(&spin);
-    account(&spin, SHORT_NS, 1000);
-    account(&spin, LONG_NS, 2);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
-    account(&spin, LONG_NS, 1);
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-}
-
-/* One window in vain for three short waits is too many. */
-static void test_needs_mostly_short_waits(void)
-{
-    AioSpin spin;
-
-    aio_spin_init(&spin);
-    account(&spin, SHORT_NS, 1000);
-    for (int i = 0; i < 10; i++) {
-        account(&spin, LONG_NS, 1);
-        account(&spin, SHORT_NS, 3);
-    }
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, 0);
-    for (int i = 0; i < 10; i++) {
-        account(&spin, LONG_NS, 1);
-        account(&spin, SHORT_NS, 8);
-    }
-    g_assert_cmpint(aio_spin_window(&spin, 0), ==, spin.max_ns);
-}
-
-static void test_stays_away_while_others_want_the_cpu(void)
-{
-    AioSpin spin;
-    int64_t first;
-
-    aio_spin_init(&spin);
-    account(&spin, SHORT_NS, 8);
-    aio_spin_contended(&spin, 1000, 300);
-    g_assert_cmpint(aio_spin_window(&spin, 1000), >, 0);
-
-    aio_spin_contended(&spin, 1000, SCALE_MS);
-    g_assert_cmpint(aio_spin_window(&spin, 1001), ==, 0);
-    first = spin.retry_ns;
-    g_assert_cmpint(aio_spin_window(&spin, first), >, 0);
-    aio_spin_contended(&spin, first, SCALE_MS);
-    g_assert_cmpint(spin.retry_ns - first, ==, 2 * (first - 1000));
 }
 
 static void test_zero_turns_it_off(void)
@@ -93,7 +20,7 @@ static void test_zero_turns_it_off(void)
     AioContext *ctx = aio_context_new(NULL, NULL);
 
     aio_context_set_poll_max_ns(ctx, 0);
-    account(&ctx->spin, SHORT_NS, 100);
+    poll_gladly(ctx);
     g_assert_cmpint(aio_spin_window(&ctx->spin, 0), ==, 0);
     aio_context_free(ctx);
 }
@@ -106,7 +33,7 @@ static void nothing(void *opaque)
 
 static bool naps(AioContext *ctx)
 {
-    account(&ctx->spin, SHORT_NS, 8);
+    poll_gladly(ctx);
     ctx->nap.retry_ns = 0;
     ctx->nap.open = false;
     aio_poll(ctx, true);
@@ -144,13 +71,7 @@ static void test_no_nap_before_a_timer(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/spin/first", test_does_not_spin_at_first);
-    g_test_add_func("/spin/start", test_starts_after_short_waits);
-    g_test_add_func("/spin/stop", test_stops_after_long_waits);
-    g_test_add_func("/spin/mostly", test_needs_mostly_short_waits);
-    g_test_add_func("/spin/contended",
-                    test_stays_away_while_others_want_the_cpu);
-    g_test_add_func("/spin/off", test_zero_turns_it_off);
+    g_test_add_func("/poll/off", test_zero_turns_it_off);
     g_test_add_func("/nap/expected", test_no_nap_while_an_answer_is_expected);
     g_test_add_func("/nap/timer", test_no_nap_before_a_timer);
     return g_test_run();
