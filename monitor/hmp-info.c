@@ -101,9 +101,8 @@ static void print_cache(const BlockDeviceInfo *info, GString *out)
 
 static void print_image_line(const BlockDeviceInfo *info, GString *out)
 {
-    g_string_append_printf(out, ": %s (%s%s%s)\r\n", info->file, info->drv,
-                           info->ro ? ", read-only" : "",
-                           info->encrypted ? ", encrypted" : "");
+    g_string_append_printf(out, ": %s (%s%s)\r\n", info->file, info->drv,
+                           info->ro ? ", read-only" : "");
 }
 
 static void print_drive(const BlockInfo *info, bool verbose, GString *out)
