@@ -153,6 +153,21 @@ static int write_file(void *opaque)
 
 /* Reading and writing */
 
+static ReplicationStateFile *parse_state(const char *text, GError **errp)
+{
+    ReplicationStateFile *state;
+    json_error_t err;
+    json_t *json = json_loads(text, 0, &err);
+
+    if (!json) {
+        error_setg(errp, "line %d: %s", err.line, err.text);
+        return NULL;
+    }
+    state = qapi_ReplicationStateFile_from_json(json, errp);
+    json_decref(json);
+    return state;
+}
+
 bool coroutine_fn state_file_co_read(const char *path,
                                      ReplicationStateFile **state,
                                      GError **errp)
@@ -160,8 +175,6 @@ bool coroutine_fn state_file_co_read(const char *path,
     FileCall call = { .path = path };
     int ret = thread_pool_submit_co(read_file, &call);
     g_autofree char *text = call.text;
-    json_error_t json_err;
-    json_t *json;
 
     *state = NULL;
     if (ret == -ENOENT) {
@@ -172,14 +185,7 @@ bool coroutine_fn state_file_co_read(const char *path,
                          path);
         return false;
     }
-    json = json_loads(text, 0, &json_err);
-    if (!json) {
-        error_setg(errp, "State file '%s' is damaged: line %d: %s", path,
-                   json_err.line, json_err.text);
-        return false;
-    }
-    *state = qapi_ReplicationStateFile_from_json(json, errp);
-    json_decref(json);
+    *state = parse_state(text, errp);
     if (!*state) {
         error_prepend(errp, "State file '%s' is damaged: ", path);
         return false;

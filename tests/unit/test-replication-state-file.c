@@ -116,8 +116,8 @@ static void assert_damaged(Fixture *f, const char *text, const char *why)
 
 static void test_damage_is_told(Fixture *f, gconstpointer data)
 {
-    assert_damaged(f, "", "line 1: ");
-    assert_damaged(f, "{\n", "line 2: ");
+    assert_damaged(f, "", "line 1: '[' or '{' expected");
+    assert_damaged(f, "{\n", "line 2: string or '}' expected");
     assert_damaged(f, "[]", "Invalid parameter type for ");
     assert_damaged(f, "{}", "Parameter 'version' is missing");
     assert_damaged(f, "{ \"version\": 1, \"state\": \"fine\" }",
