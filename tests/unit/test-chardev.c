@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "co-run.h"
+#include "descriptor-limit.h"
 #include "io/socket.h"
 #include "io/yank.h"
 #include "object-helpers.h"
@@ -493,6 +494,18 @@ static void test_bad_options(Fixture *f, gconstpointer data)
                      "directory");
 }
 
+static void test_out_of_descriptors(Fixture *f, gconstpointer data)
+{
+    struct rlimit old = leave_descriptors(1);
+
+    assert_add_fails(f, "a", "{'type': 'file', 'data': {'out': "
+                     "'/dev/null'}}",
+                     "Could not create a pipe: Too many open files");
+    assert_add_fails(f, "a", "{'type': 'stdio', 'data': {}}",
+                     "Could not use standard I/O: Too many open files");
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -518,6 +531,7 @@ int main(int argc, char **argv)
         { "/chardev/remove", test_remove },
         { "/chardev/busy", test_busy },
         { "/chardev/bad-options", test_bad_options },
+        { "/chardev/out-of-descriptors", test_out_of_descriptors },
     };
 
     g_test_init(&argc, &argv, NULL);

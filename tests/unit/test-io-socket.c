@@ -10,7 +10,6 @@
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #ifdef CONFIG_VALGRIND_H
@@ -18,6 +17,7 @@
 #endif
 
 #include "co-run.h"
+#include "descriptor-limit.h"
 
 typedef struct Fixture {
     AioContext *ctx;
@@ -433,24 +433,10 @@ static void test_pause(Fixture *f, gconstpointer data)
     poll_until(&f->accepted);
 }
 
-/* Take all descriptors; the last one taken is returned. */
-static int exhaust_descriptors(struct rlimit *old)
-{
-    struct rlimit low;
-    int fd = open("/dev/null", O_RDONLY);
-
-    getrlimit(RLIMIT_NOFILE, old);
-    low = *old;
-    low.rlim_cur = fd + 1;
-    setrlimit(RLIMIT_NOFILE, &low);
-    return fd;
-}
-
 static void test_out_of_descriptors(Fixture *f, gconstpointer data)
 {
     g_autofree char *at = NULL;
     struct rlimit old;
-    int fd;
 
 #ifdef CONFIG_VALGRIND_H
     if (RUNNING_ON_VALGRIND) {
@@ -463,15 +449,24 @@ static void test_out_of_descriptors(Fixture *f, gconstpointer data)
     io_listener_pause(f->listener, true);
     connect_to(f, at);
     g_assert_no_error(f->err);
-    fd = exhaust_descriptors(&old);
+    old = leave_descriptors(0);
     io_listener_pause(f->listener, false);
     while (aio_next_deadline_ns(f->ctx) < 0) {
         aio_poll(f->ctx, true);
     }
     g_assert_false(f->accepted);
     setrlimit(RLIMIT_NOFILE, &old);
-    close(fd);
     poll_until(&f->accepted);
+}
+
+static void test_no_descriptor_to_listen(Fixture *f, gconstpointer data)
+{
+    g_autofree char *addr = g_strdup_printf("unix:%s/s", f->dir);
+    struct rlimit old = leave_descriptors(0);
+
+    listen_on(f, addr);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_error(f, "Failed to create Unix socket: Too many open files");
 }
 
 static int lookup_none(const char *name, GError **errp)
@@ -546,6 +541,7 @@ int main(int argc, char **argv)
         { "/socket/connect/timeout", test_timeout },
         { "/socket/pause", test_pause },
         { "/socket/out-of-descriptors", test_out_of_descriptors },
+        { "/socket/no-descriptor-to-listen", test_no_descriptor_to_listen },
         { "/socket/fd/number", test_descriptor },
         { "/socket/fd/name", test_descriptor_by_name },
         { "/socket/fd/no-socket", test_descriptor_is_no_socket },

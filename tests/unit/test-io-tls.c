@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "co-run.h"
+#include "descriptor-limit.h"
 #include "object-helpers.h"
 
 #define BULK (3 * 1000 * 1000)
@@ -474,6 +475,18 @@ static void test_missing_files(Fixture *f, gconstpointer data)
                             "{'qom-type': 'tls-creds-psk', 'id': 's'}");
 }
 
+static void test_unreadable_keys(Fixture *f, gconstpointer data)
+{
+    g_autofree char *text = g_strdup_printf(
+        "Cannot set server credentials of %s/keys.psk: Error while reading "
+        "file.", keys_dir);
+    struct rlimit old = leave_descriptors(0);
+
+    assert_object_add_fails(text, "{'qom-type': 'tls-creds-psk', 'id': 's', "
+                            "'dir': '%s', 'endpoint': 'server'}", keys_dir);
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
 static void test_lookup(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -599,6 +612,7 @@ int main(int argc, char **argv)
         { "/tls/x509/client-of-unknown-ca", test_x509_client_of_unknown_ca },
         { "/tls/x509/mixed-up-files", test_x509_mixed_up_files },
         { "/tls/creds/missing-files", test_missing_files },
+        { "/tls/creds/unreadable-keys", test_unreadable_keys },
         { "/tls/creds/lookup", test_lookup },
     };
     int ret;

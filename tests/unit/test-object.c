@@ -68,6 +68,14 @@ static void test_bad_id(Fixture *f, gconstpointer data)
     }
 }
 
+/* This program does without the types of the block layer. */
+static void test_unknown_type(Fixture *f, gconstpointer data)
+{
+    assert_object_add_fails("object type 'throttle-group' is not supported "
+                            "by this program",
+                            "{'qom-type': 'throttle-group', 'id': 't'}");
+}
+
 static void test_failed_add_leaves_nothing(Fixture *f, gconstpointer data)
 {
     assert_object_add_fails("Must provide 'file' or 'data'",
@@ -412,6 +420,7 @@ int main(int argc, char **argv)
         { "/object/add-and-del", test_add_and_del },
         { "/object/duplicate", test_duplicate },
         { "/object/bad-id", test_bad_id },
+        { "/object/unknown-type", test_unknown_type },
         { "/object/failed-add-leaves-nothing",
           test_failed_add_leaves_nothing },
         { "/object/del/unknown", test_del_of_unknown },
