@@ -12,7 +12,8 @@ from pathlib import Path
 from .tools import DEADLINE
 
 CALL = re.compile(r'(\d+) +(\w+)\((.*)')
-NUMBERS = {'io_setup': 206, 'io_uring_setup': 425}      # of x86-64
+NUMBERS = {'listen': 50, 'clone': 56, 'chdir': 80, 'io_setup': 206,
+           'signalfd4': 289, 'pipe2': 293, 'io_uring_setup': 425}  # of x86-64
 
 
 SystemCall = namedtuple('SystemCall', 'thread name rest')
