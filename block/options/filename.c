@@ -43,17 +43,6 @@ static const char *find_protocol(const char *filename, GError **errp)
     return NULL;
 }
 
-static json_t *path_options(const char *path, const char *driver,
-                            GError **errp)
-{
-    json_t *node = json_pack("{s:s, s:s}", "driver", driver, "filename", path);
-
-    if (!node) {
-        error_setg(errp, "File name is not valid UTF-8");
-    }
-    return node;
-}
-
 json_t *filename_parse(const char *filename, const char *driver,
                        GError **errp)
 {
@@ -82,5 +71,5 @@ json_t *filename_parse(const char *filename, const char *driver,
         filename[strlen(driver)] == ':') {
         path += strlen(driver) + 1;
     }
-    return path_options(path, driver, errp);
+    return json_pack("{s:s, s:s}", "driver", driver, "filename", path);
 }

@@ -23,10 +23,10 @@
 json_t *optstr_parse(const char *optstr, GError **errp);
 
 /*
- * The options that @filename stands for, "driver" among them: a path, file:,
- * host_device:, null-co://, or one of NBD's forms.  With @driver, a filename
- * for that driver.  A path may be that of a device: node_tree_co_open() looks.
- * New reference.
+ * The options that @filename, in UTF-8, stands for, "driver" among them: a
+ * path, file:, host_device:, null-co://, or one of NBD's forms.  With @driver,
+ * a filename for that driver.  A path may be that of a device:
+ * node_tree_co_open() looks.  New reference.
  */
 json_t *filename_parse(const char *filename, const char *driver,
                        GError **errp);

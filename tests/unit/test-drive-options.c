@@ -167,6 +167,14 @@ static void test_trees(void)
     }
 }
 
+static void test_name_that_is_not_utf8(void)
+{
+    const Row row = { "file=\xff,format=raw",
+                      "! Parameter 'file' is not valid UTF-8" };
+
+    check_row(&row);
+}
+
 static void test_probed_when_no_format_is_given(void)
 {
     g_autoptr(DriveSpec) probed = drive_spec_parse("file=x", NULL);
@@ -280,6 +288,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/drive-options/trees", test_trees);
+    g_test_add_func("/drive-options/utf8", test_name_that_is_not_utf8);
     g_test_add_func("/drive-options/probe",
                     test_probed_when_no_format_is_given);
     g_test_add_func("/drive-options/probe-cache",
