@@ -5,6 +5,7 @@
  */
 
 #include "osdep.h"
+#include "log-capture.h"
 #include "replication-secondary-fixture.h"
 
 /* Options and permissions */
@@ -36,7 +37,7 @@ static void test_nobody_may_resize(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) err = NULL;
     BlockBackend *blk = blk_new(BLK_PERM_RESIZE, BLK_PERM_ALL);
-    gpointer args[] = { blk, f->disk, &err };
+    gpointer args[] = { blk, blk_bs(f->peer), &err };
 
     test_run(f->ctx, insert_user, args);
     g_assert_nonnull(err);
@@ -139,6 +140,25 @@ static void test_read_only_disk_is_reopened(Fixture *f, gconstpointer data)
     g_assert_false(bdrv_is_read_only(f->disk));
     step_ok(f->ctx, f->r, STEP_STOP);
     g_assert_true(bdrv_is_read_only(f->disk));
+}
+
+static void test_disk_that_is_written_stays_writable(Fixture *f,
+                                                     gconstpointer data)
+{
+    g_autoptr(GError) err = NULL;
+    gpointer args[] = { f->peer, f->disk, &err };
+    bool read_only = true;
+
+    test_run(f->ctx, remove_user, f->peer);
+    test_run(f->ctx, make_read_only, &read_only);
+    step_ok(f->ctx, f->r, STEP_START);
+    test_run(f->ctx, insert_user, args);
+    g_assert_no_error(err);
+
+    log_capture_begin();
+    step_ok(f->ctx, f->r, STEP_STOP);
+    log_capture_end("node 'disk' stays writable: ");
+    g_assert_false(bdrv_is_read_only(f->disk));
 }
 
 /* Isolation */
@@ -493,7 +513,8 @@ int main(int argc, char **argv)
 {
     static const SecondaryTest tests[] = {
         { "options", NULL, true, test_options },
-        { "no-resize", NULL, true, test_nobody_may_resize },
+        { "no-resize/idle", NULL, true, test_nobody_may_resize },
+        { "no-resize/running", NULL, false, test_nobody_may_resize },
 
         { "start/no-view-before", NULL, true, test_no_view_before_start },
         { "start/top-nothing", "nope", true, test_wrong_top },
@@ -506,6 +527,8 @@ int main(int argc, char **argv)
         { "start/filter", NULL, false, test_start_inserts_the_filter },
         { "start/read-only-disk", NULL, true,
           test_read_only_disk_is_reopened },
+        { "stop/writer", NULL, true,
+          test_disk_that_is_written_stays_writable },
 
         { "view/isolated", NULL, false, test_view_is_isolated },
         { "view/checkpoint", NULL, false, test_checkpoint_shows_the_disk },

@@ -293,16 +293,6 @@ static int coroutine_fn target_co_block_status(BlockDriverState *bs,
     return BDRV_BLOCK_RAW | BDRV_BLOCK_OFFSET_VALID;
 }
 
-static bool coroutine_fn target_co_truncate(BlockDriverState *bs,
-                                            int64_t offset,
-                                            PreallocMode prealloc,
-                                            GError **errp)
-{
-    error_setg(errp, "Node '%s' is a replicated disk and cannot be resized",
-               bs->file->bs->node_name);
-    return false;
-}
-
 static void target_drain_begin(BlockDriverState *bs)
 {
     Target *t = bs->opaque;
@@ -324,7 +314,7 @@ static void target_child_perm(BlockDriverState *bs, BdrvChild *child,
                               uint64_t *nshared)
 {
     *nperm = perm;
-    /* The layers read the disk and merge into it. */
+    /* The layers read the disk and merge into it; nobody resizes it. */
     *nshared = (shared | BLK_PERM_WRITE | BLK_PERM_WRITE_UNCHANGED) &
                ~(uint64_t)BLK_PERM_RESIZE;
 }
@@ -353,7 +343,6 @@ static const BlockDriver bdrv_replication_target = {
     .is_filter = true,
 
     .bdrv_co_open = target_co_open,
-    .bdrv_co_truncate = target_co_truncate,
 
     .bdrv_co_preadv = target_co_preadv,
     .bdrv_co_pwritev = target_co_pwritev,
