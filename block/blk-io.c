@@ -153,9 +153,9 @@ int coroutine_fn blk_co_pwrite(BlockBackend *blk, int64_t offset,
     return blk_co_pwritev(blk, offset, bytes, &qiov, flags);
 }
 
-int64_t coroutine_fn blk_co_getlength(BlockBackend *blk)
+int64_t blk_getlength(BlockBackend *blk)
 {
-    return blk_bs(blk) ? bdrv_co_getlength(blk_bs(blk)) : -ENOMEDIUM;
+    return blk_bs(blk) ? bdrv_getlength(blk_bs(blk)) : -ENOMEDIUM;
 }
 
 bool coroutine_fn blk_co_truncate(BlockBackend *blk, int64_t offset,

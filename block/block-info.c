@@ -23,7 +23,7 @@ static ImageInfo *coroutine_fn bdrv_image_info(BlockDriverState *bs, bool flat)
 
     info->filename = bdrv_filename(bs);
     info->format = g_strdup(bs->drv->format_name);
-    info->virtual_size = MAX(bdrv_getlength_cached(bs), 0);
+    info->virtual_size = MAX(bdrv_getlength(bs), 0);
     if (allocated >= 0) {
         info->has_actual_size = true;
         info->actual_size = allocated;

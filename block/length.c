@@ -15,21 +15,11 @@ static int64_t coroutine_fn ask_driver(BlockDriverState *bs)
     if (bs->drv->bdrv_co_getlength) {
         return bs->drv->bdrv_co_getlength(bs);
     }
-    return bs->file ? bdrv_co_getlength(bs->file->bs) : -ENOTSUP;
+    return bs->file ? bdrv_getlength(bs->file->bs) : -ENOTSUP;
 }
 
-int64_t bdrv_getlength_cached(const BlockDriverState *bs)
+int64_t bdrv_getlength(const BlockDriverState *bs)
 {
-    return bs->total_bytes;
-}
-
-int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs)
-{
-    if (bs->drv->has_variable_length && bs->total_bytes >= 0) {
-        int ret = bdrv_co_refresh_length(bs);
-
-        return ret < 0 ? ret : bs->total_bytes;
-    }
     return bs->total_bytes;
 }
 

@@ -85,7 +85,7 @@ static int64_t bytes_in_image(BlockDriverState *bs, int64_t offset,
     if (bs->file->perm & BLK_PERM_RESIZE) {
         return bytes;
     }
-    return MIN(bytes, bdrv_getlength_cached(bs->file->bs) - offset);
+    return MIN(bytes, bdrv_getlength(bs->file->bs) - offset);
 }
 
 static int coroutine_fn blkdebug_co_pwritev(BlockDriverState *bs,

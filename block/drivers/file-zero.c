@@ -143,7 +143,7 @@ int coroutine_fn file_co_pwrite_zeroes(BlockDriverState *bs, int64_t offset,
     int ret;
 
     /* None of the ways here makes a file longer. */
-    if (offset + bytes > bdrv_getlength_cached(bs)) {
+    if (offset + bytes > bdrv_getlength(bs)) {
         return -ENOTSUP;
     }
     ret = s->is_device ? zero_device(s, offset, bytes, flags)

@@ -50,7 +50,7 @@ static int cut_tail(void *opaque)
 static int coroutine_fn file_co_cut_tail(BlockDriverState *bs)
 {
     FileState *s = bs->opaque;
-    CutTail c = { .fd = s->file.fd, .length = bdrv_getlength_cached(bs) };
+    CutTail c = { .fd = s->file.fd, .length = bdrv_getlength(bs) };
 
     if (s->perm & BLK_PERM_RESIZE) {
         return 0;
@@ -67,7 +67,7 @@ static int coroutine_fn file_co_pwritev(BlockDriverState *bs, int64_t offset,
     int ret = file_engine_co_pwritev(s->engine, &s->file, offset, qiov,
                                      fua ? FILE_IO_FUA : 0);
 
-    if (G_UNLIKELY(offset + bytes > bdrv_getlength_cached(bs)) && ret == 0 &&
+    if (G_UNLIKELY(offset + bytes > bdrv_getlength(bs)) && ret == 0 &&
         !s->is_device) {
         ret = file_co_cut_tail(bs);
     }

@@ -47,7 +47,7 @@ static int coroutine_fn raw_co_check_header(BlockDriverState *bs,
                                             IOVector *qiov)
 {
     uint8_t buf[BDRV_PROBE_BYTES];
-    int64_t total = bdrv_getlength_cached(bs);
+    int64_t total = bdrv_getlength(bs);
     int64_t header = MIN(total, (int64_t)sizeof(buf));
     int64_t n = MIN(bytes, header - offset);
     int ret;
@@ -146,11 +146,8 @@ static void raw_refresh_limits(BlockDriverState *bs)
 static int64_t coroutine_fn raw_co_getlength(BlockDriverState *bs)
 {
     RawState *s = bs->opaque;
-    int64_t len = bdrv_co_getlength(bs->file->bs);
+    int64_t len = bdrv_getlength(bs->file->bs);
 
-    if (len < 0) {
-        return len;
-    }
     if (len < s->offset) {
         return 0;
     }
@@ -178,7 +175,7 @@ static bool coroutine_fn raw_co_truncate(BlockDriverState *bs, int64_t offset,
 static bool raw_apply_options(BlockDriverState *bs, RawState *s,
                               const BlockdevOptionsRaw *opts, GError **errp)
 {
-    int64_t len = bdrv_getlength_cached(bs->file->bs);
+    int64_t len = bdrv_getlength(bs->file->bs);
 
     s->offset = opts->has_offset ? opts->offset : 0;
     s->has_size = opts->has_size;
@@ -225,7 +222,7 @@ static void coroutine_fn raw_co_reopen_commit(BDRVReopenState *state)
     BlockDriverState *bs = state->bs;
     RawState *s = bs->opaque;
     g_autofree RawState *new = g_steal_pointer(&state->opaque);
-    int64_t file_len = bdrv_getlength_cached(bs->file->bs);
+    int64_t file_len = bdrv_getlength(bs->file->bs);
     int64_t len;
 
     s->offset = new->offset;
@@ -233,7 +230,7 @@ static void coroutine_fn raw_co_reopen_commit(BDRVReopenState *state)
     s->size = new->size;
 
     len = s->has_size ? s->size : file_len - s->offset;
-    if (len != bdrv_getlength_cached(bs)) {
+    if (len != bdrv_getlength(bs)) {
         bdrv_set_length(bs, len);
     }
 }

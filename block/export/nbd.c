@@ -213,22 +213,13 @@ static bool coroutine_fn export_nbd_create(BlockExport *exp,
     const BlockExportOptionsNbd *opts = &options->u.nbd;
     const char *name = opts->name ? opts->name : options->node_name;
     NBDServer *server;
-    int64_t size;
 
     server = nbd_server_for_export(exp->guest, errp);
     if (!server || !export_nbd_check_text(opts, name, errp)) {
         return false;
     }
-    size = blk_co_getlength(exp->blk);
-    if (size < 0) {
-        error_setg_errno(errp, -size,
-                         "Failed to determine the length of node '%s'",
-                         options->node_name);
-        return false;
-    }
-
     nbd->ops = &export_nbd_ops;
-    nbd->size = size;
+    nbd->size = bdrv_getlength(blk_bs(exp->blk));
     nbd->read_only = !(options->has_writable && options->writable);
     nbd->allocation_depth = opts->has_allocation_depth &&
                             opts->allocation_depth;
@@ -266,8 +257,8 @@ static void export_nbd_resized(BlockExport *exp)
     NBDExport *nbd = &container_of(exp, BlockExportNBD, common)->nbd;
     BlockDriverState *bs = blk_bs(exp->blk);
 
-    if (bs && bdrv_getlength_cached(bs) >= 0) {
-        nbd->size = bdrv_getlength_cached(bs);
+    if (bs) {
+        nbd->size = bdrv_getlength(bs);
         nbd->data_start = nbd->data_end = 0;
     }
 }

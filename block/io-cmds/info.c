@@ -13,7 +13,7 @@
 static void coroutine_fn length_run(const IoCmd *cmd, BlockBackend *blk,
                                     const IoArgs *args, GString *out)
 {
-    int64_t size = blk_co_getlength(blk);
+    int64_t size = blk_getlength(blk);
     g_autofree char *text = NULL;
 
     if (size < 0) {
@@ -128,15 +128,10 @@ static void coroutine_fn map_run(const IoCmd *cmd, BlockBackend *blk,
                                  const IoArgs *args, GString *out)
 {
     BlockDriverState *bs = need_bs(blk, out);
-    int64_t end = bs ? blk_co_getlength(blk) : 0;
+    int64_t end = bs ? bdrv_getlength(bs) : 0;
     int64_t offset, bytes;
     bool allocated = false;
 
-    if (end < 0) {
-        g_string_append_printf(out, "Failed to query image length: %s\n",
-                               g_strerror(-end));
-        return;
-    }
     for (offset = 0; offset < end; offset += bytes) {
         g_autofree char *size = NULL;
         g_autofree char *start = NULL;

@@ -64,7 +64,7 @@ void blk_set_enable_write_cache(BlockBackend *blk, bool enable);
 bool blk_enable_write_cache(const BlockBackend *blk);
 
 /* Without a node: -ENOMEDIUM. */
-int64_t coroutine_fn blk_co_getlength(BlockBackend *blk);
+int64_t blk_getlength(BlockBackend *blk);
 bool blk_is_read_only(BlockBackend *blk);
 /* Of the root node; BlockLimits of an empty backend are the defaults. */
 const BlockLimits *blk_limits(BlockBackend *blk);

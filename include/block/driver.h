@@ -54,8 +54,6 @@ struct BlockDriver {
     bool is_filter;
     /* The bottom of a chain (file, nbd, null-co): no bs->file needed. */
     bool is_protocol;
-    /* The length may change by itself: asked for before each use. */
-    bool has_variable_length;
 
     /* Life */
 

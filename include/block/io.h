@@ -53,10 +53,8 @@ int coroutine_fn bdrv_co_allocation_depth(BlockDriverState *bs,
                                           int64_t offset, int64_t bytes,
                                           int64_t *pnum);
 
-/* The length in bytes or -errno. */
-int64_t coroutine_fn bdrv_co_getlength(BlockDriverState *bs);
-/* The length as last known; any context. */
-int64_t bdrv_getlength_cached(const BlockDriverState *bs);
+/* The length in bytes, as last known; any context. */
+int64_t bdrv_getlength(const BlockDriverState *bs);
 
 /* Bytes that @bs takes up in storage, or -errno. */
 int64_t coroutine_fn bdrv_co_allocated_size(BlockDriverState *bs);

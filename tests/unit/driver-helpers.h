@@ -189,7 +189,7 @@ static inline int block_status(AioContext *ctx, BlockBackend *blk,
 
 static inline int64_t length_of(BlockBackend *blk)
 {
-    return bdrv_getlength_cached(blk_bs(blk));
+    return bdrv_getlength(blk_bs(blk));
 }
 
 /* Whether all @bytes from @offset on are @pattern. */

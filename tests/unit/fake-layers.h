@@ -292,7 +292,7 @@ static inline bool coroutine_fn fake_open(BlockDriverState *bs,
 
 static inline int64_t coroutine_fn fake_getlength(BlockDriverState *bs)
 {
-    return bdrv_co_getlength(bs->backing->bs);
+    return bdrv_getlength(bs->backing->bs);
 }
 
 static inline void fake_child_perm(BlockDriverState *bs, BdrvChild *child,

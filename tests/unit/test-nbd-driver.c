@@ -179,7 +179,7 @@ static void test_open_takes_size_and_limits(Fixture *f, gconstpointer data)
     f->server->opt_block = 8192;
     f->server->max_block = 65536;
     open_node(f);
-    g_assert_cmpint(bdrv_getlength_cached(f->bs), ==, 1 * MiB);
+    g_assert_cmpint(bdrv_getlength(f->bs), ==, 1 * MiB);
     g_assert_cmpint(f->bs->bl.request_alignment, ==, 4096);
     g_assert_cmpint(f->bs->bl.opt_transfer, ==, 8192);
     g_assert_cmpint(f->bs->bl.max_transfer, ==, 65536);
@@ -209,7 +209,7 @@ static void test_odd_size_is_served_whole(Fixture *f, gconstpointer data)
 
     f->server->size = 1001;
     open_node(f);
-    g_assert_cmpint(bdrv_getlength_cached(f->bs), ==, 1001);
+    g_assert_cmpint(bdrv_getlength(f->bs), ==, 1001);
     test_run(f->ctx, read_entry, &r);
     g_assert_cmpint(r.ret, ==, 0);
     g_assert_cmpint(f->server->longest, ==, 1001);

@@ -224,8 +224,8 @@ static bool open_disk(ColoBuffer *s, const BlockdevRef *ref, GError **errp)
         return false;
     }
     s->bs->backing = s->disk;
-    length = bdrv_co_getlength(s->disk->bs);
-    if (length < 0 || length % COLO_SECTOR_SIZE) {
+    length = bdrv_getlength(s->disk->bs);
+    if (length % COLO_SECTOR_SIZE) {
         error_setg(errp, "colo-buffer needs a disk whose length is a multiple "
                    "of %d bytes, node '%s' has %" PRId64, COLO_SECTOR_SIZE,
                    s->disk->bs->node_name, length);
@@ -297,7 +297,7 @@ static int64_t coroutine_fn colo_buffer_co_getlength(BlockDriverState *bs)
 {
     ColoBuffer *s = bs->opaque;
 
-    return bdrv_co_getlength(s->disk->bs);
+    return bdrv_getlength(s->disk->bs);
 }
 
 static void colo_buffer_refresh_limits(BlockDriverState *bs)

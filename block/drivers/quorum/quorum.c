@@ -321,10 +321,10 @@ static int64_t coroutine_fn quorum_co_getlength(BlockDriverState *bs)
 
     quorum_targets_get(s, &voters, true);
     for (int i = 0; i < voters.n; i++) {
-        int64_t length = bdrv_co_getlength(voters.child[i]->edge->bs);
+        int64_t length = bdrv_getlength(voters.child[i]->edge->bs);
 
-        if (length < 0 || (i > 0 && length != result)) {
-            result = length < 0 ? length : -EIO;
+        if (i > 0 && length != result) {
+            result = -EIO;
             break;
         }
         result = length;

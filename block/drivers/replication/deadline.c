@@ -96,7 +96,7 @@ static void coroutine_fn look(Replication *r)
     window_trim(&p->window);
     /* A peer within a checkpoint need not answer now. */
     if (r->state != BLOCK_REPLICATION_STATE_RUNNING ||
-        bdrv_getlength_cached(r->bs) == 0) {
+        bdrv_getlength(r->bs) == 0) {
         aio_timer_mod(&p->timer, now + PROBE_INTERVAL_NS);
         return;
     }

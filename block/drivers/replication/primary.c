@@ -204,16 +204,11 @@ void coroutine_fn primary_co_request(Replication *r, Forward *f)
 /* Control */
 
 /* Whoever writes through us has a disk of exactly the peer's size. */
-static bool coroutine_fn check_length(Replication *r, GError **errp)
+static bool check_length(Replication *r, GError **errp)
 {
-    int64_t length = bdrv_co_getlength(r->bs->file->bs);
+    int64_t length = bdrv_getlength(r->bs->file->bs);
     BdrvChild *edge;
 
-    if (length < 0) {
-        error_setg_errno(errp, -length, "Cannot get the length of node '%s'",
-                         peer_name(r));
-        return false;
-    }
     LIST_FOREACH(edge, &r->bs->parents, next_parent) {
         BlockDriverState *parent = bdrv_child_parent_node(edge);
 

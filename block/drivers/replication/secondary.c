@@ -90,12 +90,9 @@ static void layer_error(void *opaque, const char *what, int64_t offset,
 
 /* Start */
 
-static bool coroutine_fn check_lengths(Replication *r, GError **errp)
+static bool check_lengths(Replication *r, GError **errp)
 {
-    int64_t active = bdrv_co_getlength(r->bs->file->bs);
-    int64_t disk = bdrv_co_getlength(secondary_disk(r));
-
-    if (active < 0 || active != disk) {
+    if (bdrv_getlength(r->bs->file->bs) != bdrv_getlength(secondary_disk(r))) {
         error_setg(errp, "Active disk, hidden disk, secondary disk's length "
                    "are not the same");
         return false;
