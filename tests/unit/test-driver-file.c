@@ -9,46 +9,11 @@
 
 #include "osdep.h"
 
-#include <glib/gstdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "block/drivers.h"
 #include "block/options.h"
-#include "driver-helpers.h"
-
-/*
- * These stand before the C library's: the next attempt to make something
- * stable fails, as after a failed write-back.  The kernel tells of it once.
- */
-static gint sync_fails;
-
-static bool take_sync_failure(void)
-{
-    return g_atomic_int_compare_and_exchange(&sync_fails, 1, 0);
-}
-
-int fdatasync(int fd)
-{
-    if (take_sync_failure()) {
-        errno = EIO;
-        return -1;
-    }
-    return syscall(SYS_fdatasync, fd);
-}
-
-ssize_t pwritev2(int fd, const struct iovec *iov, int niov, off_t offset,
-                 int flags)
-{
-    ssize_t n = pwritev(fd, iov, niov, offset);
-
-    if ((flags & RWF_DSYNC) && take_sync_failure()) {
-        errno = EIO;
-        return -1;
-    }
-    return n;
-}
+#include "driver-file-fixture.h"
 
 #define NOBODY 65534            /* a user who owns nothing */
 
@@ -59,50 +24,6 @@ int stat(const char *path, struct stat *st)
 {
     g_assert_true(!loop_thread || g_thread_self() != loop_thread);
     return fstatat(AT_FDCWD, path, st, 0);
-}
-
-typedef struct Fixture {
-    AioContext *ctx;
-    char *path;
-} Fixture;
-
-static void setup(Fixture *f, gconstpointer dir)
-{
-    int fd;
-
-    bdrv_register_drivers(bdrv_drivers);
-    f->ctx = aio_context_new(NULL, NULL);
-    f->path = g_strdup_printf("%s/test-driver-file-XXXXXX",
-                              dir ? (const char *)dir : g_get_tmp_dir());
-    fd = g_mkstemp(f->path);
-    g_assert_cmpint(fd, >=, 0);
-    close(fd);
-}
-
-static void teardown(Fixture *f, gconstpointer dir)
-{
-    test_block_end(f->ctx);
-    g_unlink(f->path);
-    g_free(f->path);
-}
-
-static void set_length(Fixture *f, int64_t bytes)
-{
-    g_assert_cmpint(truncate(f->path, bytes), ==, 0);
-}
-
-static struct stat file_stat(Fixture *f)
-{
-    struct stat st;
-
-    g_assert_cmpint(stat(f->path, &st), ==, 0);
-    return st;
-}
-
-static BlockBackend *open_file(Fixture *f)
-{
-    return open_backend(f->ctx, "{'driver': 'file', 'filename': '%s', "
-                        "'discard': 'unmap'}", f->path);
 }
 
 /* Data */
@@ -209,40 +130,6 @@ static void test_status_tells_holes_from_data(Fixture *f, gconstpointer dir)
     test_backend_free(f->ctx, blk);
 }
 
-/* Lost writes */
-
-static void check_loss_is_kept(Fixture *f, int type, BdrvRequestFlags flags)
-{
-    BlockBackend *blk;
-
-    set_length(f, 64 * KiB);
-    blk = open_file(f);
-    g_assert_cmpint(test_write(f->ctx, blk, 0, 4096, 0x5a), ==, 0);
-    g_atomic_int_set(&sync_fails, 1);
-    g_assert_cmpint(test_simple(f->ctx, blk, type, 8192, 4096, flags), ==,
-                    -EIO);
-    g_assert_cmpint(sync_fails, ==, 0);
-    g_assert_cmpint(test_simple(f->ctx, blk, TEST_FLUSH, 0, 0, 0), ==, -EIO);
-    g_assert_cmpint(test_simple(f->ctx, blk, TEST_WRITE, 0, 512,
-                                BDRV_REQ_FUA), ==, -EIO);
-    test_backend_free(f->ctx, blk);
-}
-
-static void test_failed_flush_is_for_good(Fixture *f, gconstpointer dir)
-{
-    check_loss_is_kept(f, TEST_FLUSH, 0);
-}
-
-static void test_failed_fua_write_is_for_good(Fixture *f, gconstpointer dir)
-{
-    check_loss_is_kept(f, TEST_WRITE, BDRV_REQ_FUA);
-}
-
-static void test_failed_fua_zeroes_are_for_good(Fixture *f, gconstpointer dir)
-{
-    check_loss_is_kept(f, TEST_ZEROES, BDRV_REQ_FUA);
-}
-
 /* Length */
 
 static void test_resize(Fixture *f, gconstpointer dir)
@@ -310,21 +197,6 @@ static void test_refused_resize(Fixture *f, gconstpointer dir)
 }
 
 /* Creating */
-
-typedef struct CreateCall {
-    BlockdevCreateOptions options;
-    int cancel;
-    bool ok;
-    GError *err;
-} CreateCall;
-
-static void coroutine_fn create_entry(void *opaque)
-{
-    CreateCall *call = opaque;
-
-    call->ok = bdrv_file.bdrv_co_create(&call->options, &call->cancel,
-                                        &call->err);
-}
 
 static void test_create_gives_up(Fixture *f, gconstpointer dir)
 {
@@ -759,9 +631,6 @@ int main(int argc, char **argv)
           "/dev/shm" },
         { "memory/discard", test_discard_frees_space, "/dev/shm" },
         { "memory/status", test_status_tells_holes_from_data, "/dev/shm" },
-        { "loss/flush", test_failed_flush_is_for_good, NULL },
-        { "loss/fua-write", test_failed_fua_write_is_for_good, NULL },
-        { "loss/fua-zeroes", test_failed_fua_zeroes_are_for_good, NULL },
         { "resize/good", test_resize, NULL },
         { "memory/regrown", test_regrown_file_is_thin, "/dev/shm" },
         { "resize/refused", test_refused_resize, NULL },
