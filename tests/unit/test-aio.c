@@ -7,6 +7,7 @@
 #include "osdep.h"
 #include "util/aio.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 typedef struct Fixture {
@@ -253,6 +254,21 @@ static void test_free_runs_what_is_pending(void)
     g_assert_cmpstr(f.text, ==, "ba");
 }
 
+static void test_no_descriptors(void)
+{
+    g_autoptr(GError) err = NULL;
+    struct rlimit old, none;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = old;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    g_assert_null(aio_context_new(NULL, &err));
+    setrlimit(RLIMIT_NOFILE, &old);
+    g_assert_cmpstr(err->message, ==,
+                    "Cannot create an event loop: Too many open files");
+}
+
 /* Turns */
 
 static void turn_end_cb(void *opaque)
@@ -454,5 +470,6 @@ int main(int argc, char **argv)
                    teardown);
     }
     g_test_add_func("/aio/free", test_free_runs_what_is_pending);
+    g_test_add_func("/aio/no-descriptors", test_no_descriptors);
     return g_test_run();
 }

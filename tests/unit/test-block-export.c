@@ -267,6 +267,16 @@ static void test_second_start_is_refused(Fixture *f, gconstpointer d)
     g_assert_cmpstr(f->err->message, ==, "NBD server already running");
 }
 
+static void test_second_server_for_guests_is_refused(Fixture *f,
+                                                     gconstpointer d)
+{
+    start_server(f, "guest");
+    test_run(f->ctx, start_entry, f);
+    g_assert_false(f->ok);
+    g_assert_cmpstr(f->err->message, ==,
+                    "The server for guests is already running");
+}
+
 static void test_client_writes_reach_the_disk(Fixture *f, gconstpointer d)
 {
     int fd;
@@ -359,6 +369,55 @@ static void test_unknown_export_is_not_found(Fixture *f, gconstpointer d)
     g_assert_false(nbd_server_remove("x", BLOCK_EXPORT_REMOVE_MODE_SAFE,
                                      &f->err));
     g_assert_cmpstr(f->err->message, ==, "Export 'x' is not found");
+}
+
+/* Kinds of exports */
+
+static bool coroutine_fn other_create(BlockExport *exp,
+                                      const BlockExportOptions *options,
+                                      GError **errp)
+{
+    return true;
+}
+
+static void other_request_shutdown(BlockExport *exp)
+{
+}
+
+static void coroutine_fn other_destroy(BlockExport *exp)
+{
+}
+
+static void test_unknown_kind(Fixture *f, gconstpointer d)
+{
+    static const BlockExportDriver *const none[] = { NULL };
+
+    block_export_register(none);
+    g_assert_false(add_export(f, "x", false, false));
+    g_assert_cmpstr(f->err->message, ==, "No driver found for the requested "
+                    "export type 'nbd'");
+}
+
+static void test_export_of_another_kind(Fixture *f, gconstpointer d)
+{
+    static const BlockExportDriver other = {
+        .type = BLOCK_EXPORT_TYPE_NBD,
+        .instance_size = sizeof(BlockExport),
+        .create = other_create,
+        .request_shutdown = other_request_shutdown,
+        .destroy = other_destroy,
+    };
+    static const BlockExportDriver *const others[] = { &other, NULL };
+
+    block_export_register(others);
+    g_assert_true(add_export(f, "x", false, false));
+    g_assert_false(nbd_server_remove("x", BLOCK_EXPORT_REMOVE_MODE_SAFE,
+                                     &f->err));
+    g_assert_cmpstr(f->err->message, ==,
+                    "Block export 'x' is not an NBD export");
+    g_assert_true(block_export_del("x", BLOCK_EXPORT_REMOVE_MODE_SAFE, NULL));
+    test_settle(f->ctx);
+    g_assert_cmpint(deleted_events, ==, 1);
 }
 
 static void test_stop_takes_its_exports_along(Fixture *f, gconstpointer d)
@@ -470,12 +529,15 @@ int main(int argc, char **argv)
     ADD("unknown-node", test_unknown_nodes_are_named);
     ADD("server-add", test_server_add_names_the_export);
     ADD("second-start", test_second_start_is_refused);
+    ADD("second-start/guest", test_second_server_for_guests_is_refused);
     ADD("write", test_client_writes_reach_the_disk);
     ADD("read-only", test_export_is_read_only_by_default);
     ADD("safe", test_safe_removal_spares_clients);
     ADD("hard", test_hard_removal_disconnects);
     ADD("in-flight", test_removal_waits_for_requests);
     ADD("not-found", test_unknown_export_is_not_found);
+    ADD("kind/unknown", test_unknown_kind);
+    ADD("kind/other", test_export_of_another_kind);
     ADD("stop", test_stop_takes_its_exports_along);
     ADD("stop-guests", test_stop_leaves_guests_alone);
     ADD("stopped-guest", test_stopped_guest_waits);

@@ -6,6 +6,7 @@
 
 #include "osdep.h"
 #include "block-helpers.h"
+#include "log-capture.h"
 
 typedef struct Fixture {
     AioContext *ctx;
@@ -366,6 +367,18 @@ static void test_drain_of_the_bottom_reaches_the_top(Fixture *f,
     test_unref(f->ctx, filter);
 }
 
+static void coroutine_fn close_all_entry(void *opaque)
+{
+    bdrv_co_close_all();
+}
+
+static void test_node_in_use_at_exit_is_named(Fixture *f, gconstpointer data)
+{
+    log_capture_begin();
+    test_run(f->ctx, close_all_entry, NULL);
+    log_capture_end("node 'disk' is still in use at exit");
+}
+
 /*
  * Closing a node whose peer does not answer the last flush ends by the
  * deadline, on a clock that the test moves.
@@ -456,6 +469,7 @@ int main(int argc, char **argv)
         { "/graph/cycle", test_cycle_is_refused },
         { "/graph/drain", test_drain_of_the_bottom_reaches_the_top },
         { "/graph/closing", test_closing_node_is_not_found },
+        { "/graph/close/in-use", test_node_in_use_at_exit_is_named },
         { "/graph/reopen/read-only", test_reopen_read_only },
         { "/graph/reopen/read-only-flushes", test_reopen_read_only_flushes },
         { "/graph/reopen/atomic", test_reopen_is_all_or_nothing },

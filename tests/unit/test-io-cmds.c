@@ -7,8 +7,19 @@
 #include "osdep.h"
 #include "../../block/io-cmds/io-cmds-int.h"
 
+#include <malloc.h>
+
 #include "block-helpers.h"
 #include "util/aio.h"
+
+/* This stands before the C library's. */
+static bool no_memory;
+
+int posix_memalign(void **mem, size_t align, size_t bytes)
+{
+    *mem = no_memory ? NULL : memalign(align, bytes);
+    return *mem ? 0 : ENOMEM;
+}
 
 typedef struct Fixture {
     AioContext *ctx;
@@ -172,6 +183,14 @@ static void test_failed_request_says_why(Fixture *f, gconstpointer data)
     check(f, "write 0 512", "write failed: No space left on device\n");
 }
 
+static void test_request_without_memory(Fixture *f, gconstpointer data)
+{
+    no_memory = true;
+    check(f, "write 0 512", "cannot allocate the buffer\n");
+    no_memory = false;
+    g_assert_cmpuint(test_disk(f->bs)->writes, ==, 0);
+}
+
 static void test_fua_reaches_the_disk(Fixture *f, gconstpointer data)
 {
     unsigned flushes = test_disk(f->bs)->flushes;
@@ -247,6 +266,7 @@ int main(int argc, char **argv)
         { "/io-cmds/usage", test_unknown_option_shows_usage },
         { "/io-cmds/machine", test_machine_format },
         { "/io-cmds/failure", test_failed_request_says_why },
+        { "/io-cmds/no-memory", test_request_without_memory },
         { "/io-cmds/fua", test_fua_reaches_the_disk },
         { "/io-cmds/permissions", test_permissions_are_lent },
         { "/io-cmds/background", test_background_text_comes_later },
