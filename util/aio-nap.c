@@ -27,8 +27,11 @@
 #define NAP_MIN_NS (20 * SCALE_US)
 #define NAP_MAX_NS (80 * SCALE_US)
 
-/* So many turns in a row that find new work make the next one longer. */
-#define TURNS_TO_GROW 3
+/*
+ * So many turns in a row that find new work make the next one longer.  With
+ * fewer, a client with 16 requests in flight would have to wait now and then.
+ */
+#define TURNS_TO_GROW 12
 
 #define BACKOFF_MIN_NS (1 * SCALE_MS)
 #define BACKOFF_MAX_NS (64 * SCALE_MS)

@@ -40,9 +40,9 @@ static void test_length_follows_the_work(void)
     AioNap nap;
 
     aio_nap_init(&nap);
-    nap_once(&nap, 0, 3);
+    nap_once(&nap, 0, 12);
     for (int i = 0; i < 20; i++) {
-        ns = nap_once(&nap, 0, 3);
+        ns = nap_once(&nap, 0, 12);
         g_assert_cmpint(ns, >=, last);
         last = ns;
     }
