@@ -20,10 +20,18 @@
 /* To give back a table of 8 MiB takes the kernel more than a millisecond. */
 #define LARGE_BYTES (1 * MiB)
 
+/*
+ * Blocks that follow each other lie in a group, two cache lines: most requests
+ * are for several of them.
+ */
+#define GROUP_BITS 3
+
 static size_t hash_block(uint64_t block)
 {
-    block *= UINT64_C(0x9e3779b97f4a7c15);
-    return block ^ (block >> 29);
+    uint64_t group = (block >> GROUP_BITS) * UINT64_C(0x9e3779b97f4a7c15);
+
+    group ^= group >> 29;
+    return group << GROUP_BITS | (block & ((1 << GROUP_BITS) - 1));
 }
 
 static TableEntry *half_probe(const TableHalf *half, uint64_t block)
