@@ -8,6 +8,7 @@
 #include "io/socket.h"
 
 #include <glib/gstdio.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -206,7 +207,13 @@ static void test_name_is_looked_up(Fixture *f, gconstpointer data)
 {
     g_autofree char *at = NULL;
     g_autofree char *by_name = NULL;
+    struct addrinfo *found;
 
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0) {
+        g_test_skip("this machine does not know the name localhost");
+        return;
+    }
+    freeaddrinfo(found);
     listen_on(f, "localhost:0");
     g_assert_no_error(f->err);
     at = listening_at(f);
