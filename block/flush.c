@@ -141,9 +141,6 @@ int coroutine_fn bdrv_co_pdiscard(BdrvChild *child, int64_t offset,
     if (bs->read_only || !(child->perm & BLK_PERM_WRITE)) {
         return -EPERM;
     }
-    if (offset + bytes > bs->total_bytes) {
-        return -EINVAL;
-    }
     if (bytes == 0 || !bs->unmap) {
         return 0;
     }
@@ -151,7 +148,9 @@ int coroutine_fn bdrv_co_pdiscard(BdrvChild *child, int64_t offset,
     bdrv_inc_in_flight(bs);
     tracked_request_begin(&req, bs, BDRV_TRACKED_DISCARD, offset, bytes,
                           bs->bl.request_alignment, false);
-    ret = bdrv_co_notify_before_write(&req);
+    /* Only now: it may have waited for a resize. */
+    ret = offset + bytes > bs->total_bytes ? -EINVAL
+                                           : bdrv_co_notify_before_write(&req);
     if (ret >= 0) {
         ret = discard_aligned(bs, offset, bytes);
         bdrv_write_done(bs, offset, bytes);

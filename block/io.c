@@ -176,7 +176,7 @@ static int coroutine_fn padded_pwritev(BlockDriverState *bs, int64_t offset,
     return ret;
 }
 
-/* Whether @child may write to its node, there. */
+/* Whether @child may write to its node. */
 static int check_write(BdrvChild *child, int64_t offset, int64_t bytes,
                        BdrvRequestFlags flags)
 {
@@ -188,14 +188,14 @@ static int check_write(BdrvChild *child, int64_t offset, int64_t bytes,
     if (ret < 0) {
         return ret;
     }
-    if (bs->read_only || !(child->perm & need)) {
-        return -EPERM;
-    }
-    if (offset + bytes > bs->total_bytes &&
-        !(child->perm & BLK_PERM_RESIZE)) {
-        return -EINVAL;
-    }
-    return 0;
+    return bs->read_only || !(child->perm & need) ? -EPERM : 0;
+}
+
+/* Once it is tracked: it may have waited for a resize. */
+static int check_end(BdrvChild *child, int64_t offset, int64_t bytes)
+{
+    return offset + bytes > child->bs->total_bytes &&
+           !(child->perm & BLK_PERM_RESIZE) ? -EINVAL : 0;
 }
 
 int coroutine_fn bdrv_co_pwritev(BdrvChild *child, int64_t offset,
@@ -218,7 +218,10 @@ int coroutine_fn bdrv_co_pwritev(BdrvChild *child, int64_t offset,
     tracked_request_begin(&req, bs, BDRV_TRACKED_WRITE, offset, bytes,
                           bs->bl.request_alignment,
                           !aligned || (flags & BDRV_REQ_SERIALISING));
-    ret = bdrv_co_notify_before_write(&req);
+    ret = check_end(child, offset, bytes);
+    if (ret >= 0) {
+        ret = bdrv_co_notify_before_write(&req);
+    }
     if (ret < 0) {
         /* The request ends here. */
     } else if (G_LIKELY(aligned)) {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "block/options.h"
+#include "co-run.h"
 #include "driver-file-fixture.h"
 
 #define NOBODY 65534            /* a user who owns nothing */
@@ -175,6 +176,46 @@ static void test_regrown_file_is_thin(Fixture *f, gconstpointer dir)
     g_assert_true(reads_as(f->ctx, blk, 0, 64 * KiB, 'a'));
     g_assert_true(reads_as(f->ctx, blk, 64 * KiB, 192 * KiB, 0));
     g_assert_cmpint(file_stat(f).st_blocks * 512, ==, 64 * KiB);
+    test_backend_free(f->ctx, blk);
+}
+
+typedef struct ShrinkCall {
+    TruncateCall truncate;
+    bool ended;
+} ShrinkCall;
+
+static void coroutine_fn shrink_entry(void *opaque)
+{
+    ShrinkCall *call = opaque;
+
+    truncate_entry(&call->truncate);
+    call->ended = true;
+}
+
+/* Nothing that comes meanwhile brings back what is being cut off. */
+static void test_shrinking_while_written(Fixture *f, gconstpointer dir)
+{
+    g_autoptr(GError) err = NULL;
+    ShrinkCall shrink = {
+        .truncate = { .bytes = 64 * KiB, .errp = &err },
+    };
+    TestRequest req = {
+        .type = TEST_WRITE, .offset = 128 * KiB, .bytes = 4096,
+    };
+    BlockBackend *blk;
+
+    set_length(f, 256 * KiB);
+    blk = open_file(f);
+    shrink.truncate.blk = blk;
+    req.blk = test_backend_perm(f->ctx, blk_bs(blk), BLK_PERM_WRITE);
+    coroutine_start(shrink_entry, &shrink);
+    test_request_start(f->ctx, &req);
+    g_assert_cmpint(test_request_finish(f->ctx, &req), <, 0);
+    poll_until(&shrink.ended);
+    g_assert_no_error(err);
+    g_assert_cmpint(length_of(blk), ==, 64 * KiB);
+    g_assert_cmpint(file_stat(f).st_size, ==, 64 * KiB);
+    test_backend_free(f->ctx, req.blk);
     test_backend_free(f->ctx, blk);
 }
 
@@ -633,6 +674,7 @@ int main(int argc, char **argv)
         { "memory/status", test_status_tells_holes_from_data, "/dev/shm" },
         { "resize/good", test_resize, NULL },
         { "memory/regrown", test_regrown_file_is_thin, "/dev/shm" },
+        { "resize/shrink", test_shrinking_while_written, NULL },
         { "resize/refused", test_refused_resize, NULL },
         { "create/cancel", test_create_gives_up, NULL },
         { "open/missing", test_missing_file, NULL },
