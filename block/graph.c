@@ -193,6 +193,18 @@ static void coroutine_fn settle_before_close(BlockDriverState *bs)
     aio_timer_del(&deadline);
 }
 
+/* Nodes that @bs has defined and that others still use. */
+static void disown_children(BlockDriverState *bs)
+{
+    BlockDriverState *child;
+
+    TAILQ_FOREACH(child, &bs->graph->nodes, node_list) {
+        if (child->inherits_from == bs) {
+            child->inherits_from = NULL;
+        }
+    }
+}
+
 static void coroutine_fn bdrv_co_delete(BlockDriverState *bs)
 {
     BdrvChild *child;
@@ -208,6 +220,7 @@ static void coroutine_fn bdrv_co_delete(BlockDriverState *bs)
         bdrv_co_detach_child(bs, child);
     }
     g_assert(LIST_EMPTY(&bs->before_write_notifiers));
+    disown_children(bs);
     TAILQ_REMOVE(&bs->graph->nodes, bs, node_list);
     qapi_free_BlockdevOptions(bs->options);
     g_free(bs->opaque);

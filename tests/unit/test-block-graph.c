@@ -346,6 +346,28 @@ static void test_reopen_exchanges_a_child(Fixture *f, gconstpointer data)
     test_unref(f->ctx, other);
 }
 
+/* Options are inherited from a parent only as long as it is one. */
+static void test_reopen_an_orphan(Fixture *f, gconstpointer data)
+{
+    BlockDriverState *orphan = test_open_disk(f->ctx, "orphan");
+    BlockdevOptions options = {
+        .driver = BLOCKDEV_DRIVER_NULL_CO, .node_name = (char *)"orphan",
+    };
+    BlockdevOptionsList list = { .value = &options };
+    BlockDriverState *filter = test_open_filter(f->ctx, "f", "orphan", NULL);
+    GraphCall replace = { .a = orphan, .b = f->disk };
+    ReopenCall call = { .list = &list };
+
+    orphan->inherits_from = filter;
+    test_run(f->ctx, replace_entry, &replace);
+    g_assert_true(replace.ok);
+    test_unref(f->ctx, filter);
+    test_run(f->ctx, reopen_entry, &call);
+    g_assert_true(call.ok);
+    g_assert_false(bdrv_is_read_only(orphan));
+    test_unref(f->ctx, orphan);
+}
+
 static void coroutine_fn drain_entry(void *opaque)
 {
     bdrv_co_drained_begin(opaque);
@@ -474,6 +496,7 @@ int main(int argc, char **argv)
         { "/graph/reopen/read-only-flushes", test_reopen_read_only_flushes },
         { "/graph/reopen/atomic", test_reopen_is_all_or_nothing },
         { "/graph/reopen/child", test_reopen_exchanges_a_child },
+        { "/graph/reopen/orphan", test_reopen_an_orphan },
     };
 
     g_test_init(&argc, &argv, NULL);
