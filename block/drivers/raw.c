@@ -46,6 +46,7 @@ static int coroutine_fn raw_co_check_header(BlockDriverState *bs,
                                             int64_t offset, int64_t bytes,
                                             IOVector *qiov)
 {
+    RawState *s = bs->opaque;
     uint8_t buf[BDRV_PROBE_BYTES];
     int64_t total = bdrv_getlength(bs);
     int64_t header = MIN(total, (int64_t)sizeof(buf));
@@ -53,7 +54,7 @@ static int coroutine_fn raw_co_check_header(BlockDriverState *bs,
     int ret;
 
     if (n < header) {
-        ret = bdrv_co_pread(bs->file, 0, header, buf, 0);
+        ret = bdrv_co_pread(bs->file, s->offset, header, buf, 0);
         if (ret < 0) {
             return ret;
         }
@@ -80,7 +81,7 @@ static int coroutine_fn raw_co_write_header(BlockDriverState *bs,
     if (ret < 0) {
         return ret;
     }
-    return bdrv_co_pwritev(bs->file, offset, bytes, qiov, flags);
+    return bdrv_co_pwritev(bs->file, s->offset + offset, bytes, qiov, flags);
 }
 
 static int coroutine_fn raw_co_pwritev(BlockDriverState *bs, int64_t offset,
@@ -108,7 +109,8 @@ static int coroutine_fn raw_co_pwrite_zeroes(BlockDriverState *bs,
      */
     if (G_UNLIKELY(bs->probed && offset < BDRV_PROBE_BYTES)) {
         CO_MUTEX_GUARD(&s->probe_lock);
-        return bdrv_co_pwrite_zeroes(bs->file, offset, bytes, flags);
+        return bdrv_co_pwrite_zeroes(bs->file, s->offset + offset, bytes,
+                                     flags);
     }
     return bdrv_co_pwrite_zeroes(bs->file, s->offset + offset, bytes, flags);
 }

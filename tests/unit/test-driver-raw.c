@@ -187,6 +187,29 @@ static void test_probed_takes_other_data(Fixture *f, gconstpointer unused)
     test_backend_free(f->ctx, blk);
 }
 
+/* What was probed begins elsewhere after a reopen. */
+static void test_probed_at_an_offset(Fixture *f, gconstpointer unused)
+{
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'node-name': 'part', 'file': " DISK "}");
+    TestDisk *disk = test_disk(blk_bs(blk));
+    g_autoptr(GError) err = NULL;
+
+    blk_bs(blk)->probed = true;
+    reopen_node(f->ctx, &err, "{'driver': 'raw', 'node-name': 'part', "
+                "'offset': 4096, 'file': " DISK "}");
+    g_assert_no_error(err);
+    g_assert_cmpint(test_write(f->ctx, blk, 1, 512, 0x5a), ==, 0);
+    g_assert_cmphex(disk->data[1], ==, 0);
+    g_assert_cmphex(disk->data[4097], ==, 0x5a);
+    disk->data[1] = 0x11;
+    g_assert_cmpint(test_simple(f->ctx, blk, TEST_ZEROES, 0, 512, 0), ==, 0);
+    g_assert_cmphex(disk->data[1], ==, 0x11);
+    g_assert_cmphex(disk->data[4097], ==, 0);
+    g_assert_cmpint(write_text(f, blk, 0, "QFI\xfb"), ==, -EPERM);
+    test_backend_free(f->ctx, blk);
+}
+
 static void test_unprobed_takes_a_header(Fixture *f, gconstpointer unused)
 {
     BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
@@ -208,6 +231,7 @@ int main(int argc, char **argv)
         { "/driver/raw/part/largest", test_largest_size },
         { "/driver/raw/part/resize", test_fixed_size_is_not_resized },
         { "/driver/raw/part/reopen", test_reopen_moves_the_part },
+        { "/driver/raw/probed/offset", test_probed_at_an_offset },
         { "/driver/raw/probed/header", test_probed_refuses_a_header },
         { "/driver/raw/probed/data", test_probed_takes_other_data },
         { "/driver/raw/explicit/header", test_unprobed_takes_a_header },
