@@ -26,7 +26,7 @@ typedef struct NodeFlags {
 typedef struct ReopenEntry {
     BlockDriverState *bs;
     BlockdevOptions *options;
-    NodeFlags old;
+    NodeFlags old, new;
     BDRVReopenState state;
     bool prepared;              /* commit or abort must follow */
 } ReopenEntry;
@@ -34,7 +34,7 @@ typedef struct ReopenEntry {
 /* Children that a node names by reference and that change. */
 typedef struct NewChild {
     BdrvChild *child;
-    BlockDriverState *to;
+    BlockDriverState *to;       /* a reference of its own */
 } NewChild;
 
 typedef struct Reopen {
@@ -55,7 +55,7 @@ static NodeFlags save_flags(const BlockDriverState *bs)
     };
 }
 
-static void restore_flags(BlockDriverState *bs, const NodeFlags *flags)
+static void set_flags(BlockDriverState *bs, const NodeFlags *flags)
 {
     bs->read_only = flags->read_only;
     bs->auto_read_only = flags->auto_read_only;
@@ -139,6 +139,7 @@ static bool check_child(Reopen *reopen, BdrvChild *child, json_t *value,
         return false;
     }
     if (change.to != child->bs) {
+        bdrv_ref(change.to);
         g_array_append_val(reopen->children, change);
     }
     return true;
@@ -211,44 +212,88 @@ static bool add_entry(Reopen *reopen, BlockDriverState *bs,
 
 /* Prepare, commit, abort */
 
-static bool coroutine_fn prepare(ReopenEntry *entry, GError **errp)
+static bool compute_flags(ReopenEntry *entry, GError **errp)
 {
     BlockDriverState *bs = entry->bs;
     BdrvInherit inherit = {
         .parent = bs->inherits_from, .role = bs->inherits_role,
     };
+    bool ok = bdrv_apply_generic_options(bs, entry->options,
+                                         inherit.parent ? &inherit : NULL,
+                                         errp);
 
-    if (!bdrv_apply_generic_options(bs, entry->options,
-                                    inherit.parent ? &inherit : NULL, errp)) {
-        return false;
+    entry->new = save_flags(bs);
+    return ok;
+}
+
+/* Each in turn, since a node may inherit from one before it. */
+static bool compute_all_flags(Reopen *reopen, GError **errp)
+{
+    bool ok = true;
+
+    for (guint i = 0; ok && i < reopen->entries->len; i++) {
+        ok = compute_flags(reopen->entries->pdata[i], errp);
     }
+    /* It takes effect all at once, in check_graph(). */
+    for (guint i = 0; i < reopen->entries->len; i++) {
+        ReopenEntry *entry = reopen->entries->pdata[i];
+
+        set_flags(entry->bs, &entry->old);
+    }
+    return ok;
+}
+
+static BlockDriverState *file_to_be(Reopen *reopen, BlockDriverState *bs)
+{
+    for (guint i = 0; i < reopen->children->len; i++) {
+        NewChild *change = &g_array_index(reopen->children, NewChild, i);
+
+        if (change->child == bs->file) {
+            return change->to;
+        }
+    }
+    return bs->file ? bs->file->bs : NULL;
+}
+
+/* A read-only node has nothing to flush any more. */
+static bool coroutine_fn flush_while_writable(BlockDriverState *bs,
+                                              GError **errp)
+{
+    AioTimer deadline;
+    int ret;
+
+    bdrv_deadline_start(&deadline, bs);
+    ret = bdrv_co_flush(bs);
+    aio_timer_del(&deadline);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Cannot flush node '%s' before "
+                         "making it read-only", bs->node_name);
+    }
+    return ret >= 0;
+}
+
+static bool coroutine_fn prepare(Reopen *reopen, ReopenEntry *entry,
+                                 GError **errp)
+{
+    BlockDriverState *bs = entry->bs;
+
     entry->state = (BDRVReopenState) {
         .bs = bs,
         .options = entry->options,
-        .read_only = bs->read_only,
-        .cache_direct = bs->cache_direct,
-        .cache_no_flush = bs->cache_no_flush,
+        .file = file_to_be(reopen, bs),
+        .read_only = entry->new.read_only,
+        .auto_read_only = entry->new.auto_read_only,
+        .cache_direct = entry->new.cache_direct,
+        .cache_no_flush = entry->new.cache_no_flush,
     };
-    if (bs->read_only && !entry->old.read_only) {
-        AioTimer deadline;
-        int ret;
-
-        bs->read_only = false;      /* or there would be nothing to flush */
-        bdrv_deadline_start(&deadline, bs);
-        ret = bdrv_co_flush(bs);
-        aio_timer_del(&deadline);
-        bs->read_only = true;
-        if (ret < 0) {
-            error_setg_errno(errp, -ret, "Cannot flush node '%s' before "
-                             "making it read-only", bs->node_name);
-            return false;
-        }
+    if (entry->new.read_only && !flush_while_writable(bs, errp)) {
+        return false;
     }
     if (bs->drv->bdrv_co_reopen_prepare) {
         if (!bs->drv->bdrv_co_reopen_prepare(&entry->state, errp)) {
             return false;
         }
-        bs->read_only = entry->state.read_only;
+        entry->new.read_only = entry->state.read_only;
         entry->prepared = true;
     }
     return true;
@@ -264,15 +309,21 @@ static bool check_graph(Reopen *reopen, GError **errp)
         graph_tx_set_bs(tx, change->child, change->to);
     }
     for (guint i = 0; i < reopen->entries->len; i++) {
-        graph_tx_touch(tx, ((ReopenEntry *)reopen->entries->pdata[i])->bs);
+        ReopenEntry *entry = reopen->entries->pdata[i];
+
+        set_flags(entry->bs, &entry->new);
+        graph_tx_touch(tx, entry->bs);
     }
     return graph_tx_finish(tx, errp);
 }
 
 static bool coroutine_fn prepare_all(Reopen *reopen, GError **errp)
 {
+    if (!compute_all_flags(reopen, errp)) {
+        return false;
+    }
     for (guint i = 0; i < reopen->entries->len; i++) {
-        if (!prepare(reopen->entries->pdata[i], errp)) {
+        if (!prepare(reopen, reopen->entries->pdata[i], errp)) {
             return false;
         }
     }
@@ -289,11 +340,12 @@ static void coroutine_fn commit(ReopenEntry *entry)
     qapi_free_BlockdevOptions(bs->options);
     bs->options = g_steal_pointer(&entry->options);
     bdrv_refresh_limits(bs);
+    bdrv_co_refresh_length(bs);
 }
 
 static void coroutine_fn undo(ReopenEntry *entry)
 {
-    restore_flags(entry->bs, &entry->old);
+    set_flags(entry->bs, &entry->old);
     if (entry->prepared && entry->bs->drv->bdrv_co_reopen_abort) {
         entry->bs->drv->bdrv_co_reopen_abort(&entry->state);
     }
@@ -347,6 +399,9 @@ static void coroutine_fn reopen_free(Reopen *reopen)
         bdrv_co_unref(entry->bs);
         qapi_free_BlockdevOptions(entry->options);
         g_free(entry);
+    }
+    for (guint i = 0; i < reopen->children->len; i++) {
+        bdrv_co_unref(g_array_index(reopen->children, NewChild, i).to);
     }
     g_ptr_array_free(reopen->entries, TRUE);
     g_array_free(reopen->children, TRUE);

@@ -356,7 +356,7 @@ static bool coroutine_fn file_co_reopen_prepare(BDRVReopenState *state,
         r->o.same_as = s->file.fd;
         r->o.direct = state->cache_direct;
         if (!file_co_open_auto(&r->o, &state->read_only,
-                               state->bs->auto_read_only, errp)) {
+                               state->auto_read_only, errp)) {
             return false;
         }
     }

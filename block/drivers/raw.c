@@ -173,11 +173,11 @@ static bool coroutine_fn raw_co_truncate(BlockDriverState *bs, int64_t offset,
     return bdrv_co_truncate(bs->file, offset + s->offset, prealloc, errp);
 }
 
-/* Check the options against the file's length and take them into @s. */
-static bool raw_apply_options(BlockDriverState *bs, RawState *s,
+/* Check the options against the length of @file and take them into @s. */
+static bool raw_apply_options(RawState *s, const BlockDriverState *file,
                               const BlockdevOptionsRaw *opts, GError **errp)
 {
-    int64_t len = bdrv_getlength(bs->file->bs);
+    int64_t len = bdrv_getlength(file);
 
     s->offset = opts->has_offset ? opts->offset : 0;
     s->has_size = opts->has_size;
@@ -212,7 +212,7 @@ static bool coroutine_fn raw_co_reopen_prepare(BDRVReopenState *state,
 {
     g_autofree RawState *s = g_new0(RawState, 1);
 
-    if (!raw_apply_options(state->bs, s, &state->options->u.raw, errp)) {
+    if (!raw_apply_options(s, state->file, &state->options->u.raw, errp)) {
         return false;
     }
     state->opaque = g_steal_pointer(&s);
@@ -221,20 +221,12 @@ static bool coroutine_fn raw_co_reopen_prepare(BDRVReopenState *state,
 
 static void coroutine_fn raw_co_reopen_commit(BDRVReopenState *state)
 {
-    BlockDriverState *bs = state->bs;
-    RawState *s = bs->opaque;
+    RawState *s = state->bs->opaque;
     g_autofree RawState *new = g_steal_pointer(&state->opaque);
-    int64_t file_len = bdrv_getlength(bs->file->bs);
-    int64_t len;
 
     s->offset = new->offset;
     s->has_size = new->has_size;
     s->size = new->size;
-
-    len = s->has_size ? s->size : file_len - s->offset;
-    if (len != bdrv_getlength(bs)) {
-        bdrv_set_length(bs, len);
-    }
 }
 
 static void coroutine_fn raw_co_reopen_abort(BDRVReopenState *state)
@@ -261,7 +253,7 @@ static bool coroutine_fn raw_co_open(BlockDriverState *bs,
                             errp)) {
         return false;
     }
-    return raw_apply_options(bs, s, opts, errp);
+    return raw_apply_options(s, bs->file->bs, opts, errp);
 }
 
 static const char *const raw_mutable_opts[] = { "offset", "size", NULL };

@@ -39,8 +39,9 @@ struct json_t;
 typedef struct BDRVReopenState {
     BlockDriverState *bs;
     const BlockdevOptions *options;     /* the new ones */
+    BlockDriverState *file;             /* what bs->file will point at */
     bool read_only;                     /* the new state */
-    bool cache_direct, cache_no_flush;
+    bool auto_read_only, cache_direct, cache_no_flush;
     void *opaque;                       /* the driver's, from prepare on */
 } BDRVReopenState;
 
@@ -94,7 +95,8 @@ struct BlockDriver {
 
     /*
      * Reopen with other options.  After a prepare that succeeded exactly one
-     * of commit and abort follows; they cannot fail.  Default: only the
+     * of commit and abort follows; they cannot fail.  Until commit the node
+     * is what it was; after it the core asks for the length.  Default: only the
      * options that the core itself handles may change.  Of the driver's own
      * options those in @mutable_opts (ended by NULL) may; the core refuses a
      * change of any other one and replaces children named by reference.

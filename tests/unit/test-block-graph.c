@@ -368,6 +368,56 @@ static void test_reopen_an_orphan(Fixture *f, gconstpointer data)
     test_unref(f->ctx, orphan);
 }
 
+typedef struct SlowReopen {
+    ReopenCall reopen;
+    bool ended;
+} SlowReopen;
+
+static void coroutine_fn slow_reopen_entry(void *opaque)
+{
+    SlowReopen *slow = opaque;
+
+    reopen_entry(&slow->reopen);
+    slow->ended = true;
+}
+
+/* Until all is prepared and checked others see nodes as they were. */
+static void test_reopen_shows_nothing_half_done(Fixture *f,
+                                                gconstpointer data)
+{
+    BlockDriverState *slow = test_open_disk(f->ctx, "slow");
+    BlockdevOptions a = {
+        .driver = BLOCKDEV_DRIVER_NULL_CO, .node_name = (char *)"disk",
+        .has_read_only = true, .read_only = true,
+    };
+    BlockdevOptions b = {
+        .driver = BLOCKDEV_DRIVER_NULL_CO, .node_name = (char *)"slow",
+        .has_read_only = true, .read_only = true,
+    };
+    BlockdevOptionsList second = { .value = &b };
+    BlockdevOptionsList list = { .value = &a, .next = &second };
+    SlowReopen reopen = { .reopen.list = &list };
+    BlockBackend *stays = test_backend(f->ctx, f->disk);
+    BlockBackend *goes = test_backend(f->ctx, f->disk);
+    BlockBackend *blk = test_backend(f->ctx, slow);
+
+    test_write(f->ctx, blk, 0, 512, 1);
+    blk_set_perm(blk, BLK_PERM_CONSISTENT_READ, BLK_PERM_ALL, NULL);
+    test_disk(slow)->hold = true;
+    coroutine_start(slow_reopen_entry, &reopen);
+    test_settle(f->ctx);
+    g_assert_false(reopen.ended);
+    test_backend_free(f->ctx, goes);
+    test_disk_release(slow);
+    test_settle(f->ctx);
+    g_assert_true(reopen.ended);
+    assert_error(&reopen.reopen.err, "Block node 'disk' is read-only");
+    g_assert_false(bdrv_is_read_only(f->disk));
+    test_backend_free(f->ctx, blk);
+    test_backend_free(f->ctx, stays);
+    test_unref(f->ctx, slow);
+}
+
 static void coroutine_fn drain_entry(void *opaque)
 {
     bdrv_co_drained_begin(opaque);
@@ -497,6 +547,7 @@ int main(int argc, char **argv)
         { "/graph/reopen/atomic", test_reopen_is_all_or_nothing },
         { "/graph/reopen/child", test_reopen_exchanges_a_child },
         { "/graph/reopen/orphan", test_reopen_an_orphan },
+        { "/graph/reopen/half-done", test_reopen_shows_nothing_half_done },
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -140,6 +140,38 @@ static void test_reopen_moves_the_part(Fixture *f, gconstpointer unused)
     test_backend_free(f->ctx, blk);
 }
 
+/* Its length is that of the new file, and the part must lie in that one. */
+static void test_reopen_on_another_file(Fixture *f, gconstpointer unused)
+{
+    BlockDriverState *small = open_node(f->ctx, NULL, "{'driver': 'raw', "
+                                        "'node-name': 'small', 'size': 4096, "
+                                        "'file': " DISK "}");
+    BlockDriverState *large = open_node(f->ctx, NULL, "{'driver': 'null-co', "
+                                        "'node-name': 'large'}");
+    BlockBackend *blk = open_backend(f->ctx, "{'driver': 'raw', "
+                                     "'node-name': 'part', 'offset': 512, "
+                                     "'file': 'large'}");
+    g_autoptr(GError) err = NULL;
+
+    reopen_node(f->ctx, &err, "{'driver': 'raw', 'node-name': 'part', "
+                "'offset': 512, 'file': 'small'}");
+    g_assert_no_error(err);
+    g_assert_cmpint(length_of(blk), ==, 4096 - 512);
+    reopen_node(f->ctx, &err, "{'driver': 'raw', 'node-name': 'part', "
+                "'offset': 8192, 'file': 'large'}");
+    g_assert_no_error(err);
+    g_assert_cmpint(length_of(blk), ==, TEST_DISK_SIZE - 8192);
+    g_assert_false(reopen_node(f->ctx, &err, "{'driver': 'raw', "
+                               "'node-name': 'part', 'offset': 8192, "
+                               "'file': 'small'}"));
+    g_assert_cmpstr(err->message, ==, "Offset (8192) cannot be greater than "
+                    "size of the containing file (4096)");
+    g_assert_cmpint(length_of(blk), ==, TEST_DISK_SIZE - 8192);
+    test_backend_free(f->ctx, blk);
+    test_unref(f->ctx, large);
+    test_unref(f->ctx, small);
+}
+
 /* Probed: the first sector must not become another format's */
 
 static BlockBackend *open_probed(Fixture *f)
@@ -231,6 +263,7 @@ int main(int argc, char **argv)
         { "/driver/raw/part/largest", test_largest_size },
         { "/driver/raw/part/resize", test_fixed_size_is_not_resized },
         { "/driver/raw/part/reopen", test_reopen_moves_the_part },
+        { "/driver/raw/part/reopen-elsewhere", test_reopen_on_another_file },
         { "/driver/raw/probed/offset", test_probed_at_an_offset },
         { "/driver/raw/probed/header", test_probed_refuses_a_header },
         { "/driver/raw/probed/data", test_probed_takes_other_data },
