@@ -90,10 +90,17 @@ class Report:
     def add_tap(self, name, output, ok, log=''):
         """Count the cases of the TAP in @output; @ok: the program's end"""
         failed = cases = 0
+        notes = []              # the remarks before a group of cases
+        in_notes = False
         for line in output.splitlines():
             match = TAP_CASE.match(line)
             if not match:
+                if not in_notes:
+                    notes.clear()
+                in_notes = True
+                notes.append(line)
                 continue
+            in_notes = False
             cases += 1
             not_ok, case, directive = match.groups()
             case = f'{name}: {case.strip()}'
@@ -101,7 +108,9 @@ class Report:
                 self.add_skip(case, directive[4:].strip() or 'no reason given')
             elif not_ok:
                 failed += 1
-                self.add_failure(case, output + log if failed == 1 else '')
+                self.add_failure(case, '\n'.join(notes) +
+                                 ('\n' + log if failed == 1 else ''))
+                notes.clear()
             else:
                 self.add_pass(case)
         if not ok and not failed:
