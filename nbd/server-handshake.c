@@ -130,6 +130,8 @@ bool coroutine_fn nbd_connection_co_handshake(NBDConnection *conn)
         }
         switch (result) {
         case NBD_OPTION_NEXT:
+            /* Who sends options without end leaves the loop to others. */
+            co_reschedule_self();
             break;
         case NBD_OPTION_TRANSMIT:
             return true;

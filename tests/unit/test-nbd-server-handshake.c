@@ -6,6 +6,8 @@
 
 #include "osdep.h"
 
+#include <sys/ioctl.h>
+
 #include "log-capture.h"
 #include "nbd-server-fixture.h"
 
@@ -139,6 +141,28 @@ static void test_unknown_option_is_unsupported(Fixture *f, gconstpointer d)
                         "Unsupported option 4711 (<unknown>)");
     send_option(f, NBD_OPT_EXTENDED_HEADERS, NULL, 0);
     expect_option_reply(f, NBD_OPT_EXTENDED_HEADERS, NBD_REP_ERR_UNSUP);
+}
+
+/* However fast they come: in between others have their turn. */
+static void test_options_are_answered_turn_by_turn(Fixture *f,
+                                                   gconstpointer d)
+{
+    uint8_t options[200][NBD_OPTION_SIZE];
+    int answered;
+    size_t i;
+
+    client_connect(f);
+    greet(f, FLAGS);
+    for (i = 0; i < ARRAY_SIZE(options); i++) {
+        nbd_option_encode(options[i], 77, 0);
+    }
+    send_bytes(f, options, sizeof(options));
+    aio_poll(f->ctx, false);
+    g_assert_cmpint(ioctl(f->fd, FIONREAD, &answered), ==, 0);
+    g_assert_cmpint(answered, <, 1000);
+    for (i = 0; i < ARRAY_SIZE(options); i++) {
+        expect_option_reply(f, 77, NBD_REP_ERR_UNSUP);
+    }
 }
 
 static void test_starttls_without_creds_is_refused(Fixture *f,
@@ -312,6 +336,7 @@ int main(int argc, char **argv)
     ADD("export-name", test_export_name_begins_transmission);
     ADD("unknown-export-name", test_unknown_export_name_closes);
     ADD("unknown-option", test_unknown_option_is_unsupported);
+    ADD("turn-by-turn", test_options_are_answered_turn_by_turn);
     ADD("starttls-refused", test_starttls_without_creds_is_refused);
     ADD("structured-once", test_structured_reply_only_once);
     ADD("meta-needs-structured", test_meta_contexts_need_structured_replies);
