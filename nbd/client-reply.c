@@ -392,7 +392,11 @@ static bool coroutine_fn chunk_error(NBDClient *client, NBDClientRequest *req,
     if (!req->ret) {
         req->ret = -nbd_errno_to_system(error);
     }
-    return true;
+    if (!(chunk->flags & NBD_REPLY_FLAG_DONE)) {
+        /* Any number of them may come: leave the loop to others. */
+        co_reschedule_self();
+    }
+    return !client->dead;
 }
 
 static bool coroutine_fn receive_chunk_payload(NBDClient *client,

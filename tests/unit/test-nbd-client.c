@@ -162,6 +162,31 @@ static void test_structured_errors_are_the_servers(void)
     g_assert_null(p->lost);
 }
 
+static void count_turn(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* A server that never comes to the end keeps nobody else from the loop. */
+static void test_errors_without_end_leave_turns_to_others(void)
+{
+    g_autoptr(Peer) p = peer_new(true);
+    g_autoptr(Call) c = call_start(p, NBD_CMD_READ, 0, 512);
+    uint64_t cookie = server_expect(p, NBD_CMD_READ).cookie;
+    unsigned turns = 0;
+
+    for (int i = 0; i < 500; i++) {
+        reply_error(p, cookie, 0, NBD_EIO, "");
+    }
+    reply_done(p, cookie);
+    while (!c->done) {
+        aio_bh_schedule_oneshot(ctx, count_turn, &turns);
+        aio_poll(ctx, true);
+    }
+    g_assert_cmpint(c->ret, ==, -EIO);
+    g_assert_cmpuint(turns, >, 100);
+}
+
 static void test_unknown_error_chunks_are_errors(void)
 {
     g_autoptr(Peer) p = peer_new(true);
@@ -401,6 +426,8 @@ int main(int argc, char **argv)
         test_replies_survive_any_segmentation);
     ADD("structured-errors-are-the-servers",
         test_structured_errors_are_the_servers);
+    ADD("errors-without-end-leave-turns-to-others",
+        test_errors_without_end_leave_turns_to_others);
     ADD("unknown-error-chunks-are-errors",
         test_unknown_error_chunks_are_errors);
     ADD("block-status-gives-the-first-extent",
