@@ -153,30 +153,72 @@ static void block_export_resized(void *opaque)
     }
 }
 
+/* The next export after @exp that has the drive's own backend. */
+static BlockExport *next_of_drive(BlockBackend *drive, BlockExport *exp)
+{
+    while ((exp = block_export_next(exp)) && exp->blk != drive) {
+        /* another one's */
+    }
+    return exp;
+}
+
+static bool block_export_take_drive(BlockExport *exp, BlockBackend *drive,
+                                    GError **errp)
+{
+    BlockExport *other = next_of_drive(drive, NULL);
+    uint64_t perm, shared;
+
+    blk_get_perm(drive, &perm, &shared);
+    exp->drive_perm = other ? other->drive_perm : perm;
+    exp->drive_shared_perm = other ? other->drive_shared_perm : shared;
+    /* A guest's disk has no other writer, as with a device in QEMU. */
+    if (!blk_set_perm(drive, perm | exp->perm, shared & ~BLK_PERM_WRITE,
+                      errp)) {
+        return false;
+    }
+    blk_ref(drive);
+    exp->blk = drive;
+    exp->drive_blk = true;
+    return true;
+}
+
+/* What the drive had before, and what its other exports need. */
+static void block_export_leave_drive(BlockExport *exp)
+{
+    uint64_t perm = exp->drive_perm, shared = exp->drive_shared_perm;
+    BlockExport *other = NULL;
+    bool last = true;
+
+    while ((other = next_of_drive(exp->blk, other))) {
+        if (other != exp) {
+            perm |= other->perm;
+            shared &= ~BLK_PERM_WRITE;
+            last = false;
+        }
+    }
+    if (last) {
+        blk_set_resize_cb(exp->blk, NULL, NULL);
+    }
+    blk_set_perm(exp->blk, perm, shared, NULL);
+}
+
 /*
  * A guest has its drive's own backend, so that the drive's throttling and
  * statistics are the guest's; everybody else has one per export.
  */
 static bool coroutine_fn block_export_co_attach(BlockExport *exp,
                                                 BlockDriverState *bs,
-                                                bool writable, GError **errp)
+                                                GError **errp)
 {
-    uint64_t perm = BLK_PERM_CONSISTENT_READ | (writable ? BLK_PERM_WRITE : 0);
     BlockBackend *drive = drive_of_root(bs);
 
     if (exp->guest && drive) {
-        blk_get_perm(drive, &exp->drive_perm, &exp->drive_shared_perm);
-        /* A guest's disk has no other writer, as with a device in QEMU. */
-        if (!blk_set_perm(drive, exp->drive_perm | perm,
-                          exp->drive_shared_perm & ~BLK_PERM_WRITE, errp)) {
+        if (!block_export_take_drive(exp, drive, errp)) {
             return false;
         }
-        blk_ref(drive);
-        exp->blk = drive;
-        exp->drive_blk = true;
     } else {
         /* Clients are told the size only once; a guest's device is asked. */
-        exp->blk = blk_new(perm, exp->guest ? BLK_PERM_ALL :
+        exp->blk = blk_new(exp->perm, exp->guest ? BLK_PERM_ALL :
                            BLK_PERM_ALL & ~(uint64_t)BLK_PERM_RESIZE);
         if (!blk_co_insert_bs(exp->blk, bs, errp)) {
             return false;
@@ -185,22 +227,6 @@ static bool coroutine_fn block_export_co_attach(BlockExport *exp,
     }
     blk_set_resize_cb(exp->blk, block_export_resized, exp->blk);
     return true;
-}
-
-/* Leave the drive as it was, unless another export of it is still there. */
-static void block_export_leave_drive(BlockExport *exp)
-{
-    BlockExport *other = NULL;
-
-    while ((other = block_export_next(other))) {
-        if (other != exp && other->blk == exp->blk) {
-            other->drive_perm = exp->drive_perm;
-            other->drive_shared_perm = exp->drive_shared_perm;
-            return;
-        }
-    }
-    blk_set_resize_cb(exp->blk, NULL, NULL);
-    blk_set_perm(exp->blk, exp->drive_perm, exp->drive_shared_perm, NULL);
 }
 
 /* Adding */
@@ -314,8 +340,9 @@ BlockExport *coroutine_fn block_export_co_add(const BlockExportOptions *options,
     exp->refcnt = 1;
     exp->user_owned = true;
     exp->guest = options->has_guest && options->guest;
+    exp->perm = BLK_PERM_CONSISTENT_READ | (writable ? BLK_PERM_WRITE : 0);
     exp->writethrough = options->has_writethrough && options->writethrough;
-    if (!block_export_co_attach(exp, bs, writable, errp) ||
+    if (!block_export_co_attach(exp, bs, errp) ||
         !drv->create(exp, options, errp)) {
         block_export_co_free(exp);
         return NULL;

@@ -61,7 +61,8 @@ struct BlockExport {
     bool gated;                 /* it does so now: its gate is closed */
     bool drive_blk;             /* @blk is a drive's own */
     bool writethrough;
-    uint64_t drive_perm, drive_shared_perm;     /* the drive's before us */
+    uint64_t perm;              /* what it needs of its node */
+    uint64_t drive_perm, drive_shared_perm;     /* drive's without exports */
     BlockExportGuard *guard;    /* NULL: every client may write */
     bool shutting_down;
     /* The user (monitor) holds one until the export is deleted. */

@@ -26,6 +26,8 @@ typedef struct Fixture {
     BlockExportOptions options;
     NbdServerAddOptions add;
     const char *socket;         /* "nbd" or "guest" */
+
+    BlockBackend *drive;
 } Fixture;
 
 static unsigned deleted_events;
@@ -503,6 +505,66 @@ static void test_guest_that_leaves_while_stopped(Fixture *f, gconstpointer d)
     g_assert_true(block_export_del("g", BLOCK_EXPORT_REMOVE_MODE_SAFE, NULL));
 }
 
+/* Guests of a drive */
+
+static void coroutine_fn make_drive_entry(void *opaque)
+{
+    Fixture *f = opaque;
+
+    f->drive = blk_new(BLK_PERM_CONSISTENT_READ, BLK_PERM_ALL);
+    g_assert_true(blk_set_name(f->drive, "drive", NULL));
+    g_assert_true(blk_co_insert_bs(f->drive, f->bs, NULL));
+}
+
+static void coroutine_fn drop_drive_entry(void *opaque)
+{
+    Fixture *f = opaque;
+
+    blk_co_unref(f->drive);
+}
+
+static void assert_drive_perm(Fixture *f, uint64_t perm, uint64_t shared)
+{
+    uint64_t have, have_shared;
+
+    blk_get_perm(f->drive, &have, &have_shared);
+    g_assert_cmphex(have, ==, perm);
+    g_assert_cmphex(have_shared, ==, shared);
+}
+
+static void delete_export(Fixture *f, const char *id)
+{
+    g_assert_true(block_export_del(id, BLOCK_EXPORT_REMOVE_MODE_SAFE, NULL));
+    test_settle(f->ctx);
+    g_assert_null(block_export_find(id));
+}
+
+/* Whoever comes and goes first: the drive has what its exports need. */
+static void test_drive_is_left_as_it_was(Fixture *f, gconstpointer d)
+{
+    const uint64_t reads = BLK_PERM_CONSISTENT_READ;
+    const uint64_t writes = BLK_PERM_CONSISTENT_READ | BLK_PERM_WRITE;
+    const uint64_t unshared = BLK_PERM_ALL & ~(uint64_t)BLK_PERM_WRITE;
+
+    start_server(f, "guest");
+    test_run(f->ctx, make_drive_entry, f);
+    g_assert_true(add_export(f, "a", false, true));
+    g_assert_true(add_export(f, "b", true, true));
+    assert_drive_perm(f, writes, unshared);
+    delete_export(f, "b");
+    assert_drive_perm(f, reads, unshared);
+    delete_export(f, "a");
+    assert_drive_perm(f, reads, BLK_PERM_ALL);
+
+    g_assert_true(add_export(f, "a", false, true));
+    g_assert_true(add_export(f, "b", true, true));
+    delete_export(f, "a");
+    assert_drive_perm(f, writes, unshared);
+    delete_export(f, "b");
+    assert_drive_perm(f, reads, BLK_PERM_ALL);
+    test_run(f->ctx, drop_drive_entry, f);
+}
+
 static void test_query_tells_what_there_is(Fixture *f, gconstpointer d)
 {
     g_autoptr(BlockExportInfoList) list = NULL;
@@ -542,6 +604,7 @@ int main(int argc, char **argv)
     ADD("stop-guests", test_stop_leaves_guests_alone);
     ADD("stopped-guest", test_stopped_guest_waits);
     ADD("guest-leaves", test_guest_that_leaves_while_stopped);
+    ADD("drive/left-as-it-was", test_drive_is_left_as_it_was);
     ADD("query", test_query_tells_what_there_is);
     return g_test_run();
 }
