@@ -118,7 +118,8 @@ void coroutine_fn block_export_co_wait_guests_idle(void)
 
 restart:
     for (exp = block_export_next(NULL); exp; exp = block_export_next(exp)) {
-        if (exp->guest && exp->blk && blk_in_flight(exp->blk) > 0) {
+        /* One without references has no clients, though its drive be busy. */
+        if (exp->guest && exp->refcnt > 0 && blk_in_flight(exp->blk) > 0) {
             /* The list may be another one after the wait. */
             block_export_ref(exp);
             blk_co_wait_idle(exp->blk);

@@ -565,6 +565,65 @@ static void test_drive_is_left_as_it_was(Fixture *f, gconstpointer d)
     test_run(f->ctx, drop_drive_entry, f);
 }
 
+typedef struct DriveRead {
+    BlockBackend *drive;
+    bool done;
+} DriveRead;
+
+static void coroutine_fn drive_read_entry(void *opaque)
+{
+    DriveRead *r = opaque;
+    uint8_t buf[512];
+
+    g_assert_cmpint(blk_co_pread(r->drive, 0, sizeof(buf), buf, 0), ==, 0);
+    r->done = true;
+}
+
+static void coroutine_fn hold_graph_entry(void *opaque)
+{
+    const bool *release = opaque;
+    GRAPH_COMMAND_GUARD();
+
+    while (!*release) {
+        co_reschedule_self();
+    }
+}
+
+static void coroutine_fn wait_idle_entry(void *opaque)
+{
+    bool *idle = opaque;
+
+    block_export_co_wait_guests_idle();
+    *idle = true;
+}
+
+/* Its deletion waits for another command, and the drive is in use. */
+static void test_export_that_is_going_is_no_guest(Fixture *f,
+                                                  gconstpointer d)
+{
+    DriveRead r = { 0 };
+    bool release = false, idle = false;
+
+    start_server(f, "guest");
+    test_run(f->ctx, make_drive_entry, f);
+    r.drive = f->drive;
+    g_assert_true(add_export(f, "a", false, true));
+    test_disk(f->bs)->hold = true;
+    coroutine_start(drive_read_entry, &r);
+    coroutine_start(hold_graph_entry, &release);
+    g_assert_true(block_export_del("a", BLOCK_EXPORT_REMOVE_MODE_SAFE, NULL));
+
+    coroutine_start(wait_idle_entry, &idle);
+    g_assert_true(idle);
+
+    test_disk_release(f->bs);
+    release = true;
+    test_settle(f->ctx);
+    g_assert_true(r.done);
+    g_assert_null(block_export_find("a"));
+    test_run(f->ctx, drop_drive_entry, f);
+}
+
 static void test_query_tells_what_there_is(Fixture *f, gconstpointer d)
 {
     g_autoptr(BlockExportInfoList) list = NULL;
@@ -605,6 +664,7 @@ int main(int argc, char **argv)
     ADD("stopped-guest", test_stopped_guest_waits);
     ADD("guest-leaves", test_guest_that_leaves_while_stopped);
     ADD("drive/left-as-it-was", test_drive_is_left_as_it_was);
+    ADD("drive/export-going", test_export_that_is_going_is_no_guest);
     ADD("query", test_query_tells_what_there_is);
     return g_test_run();
 }
