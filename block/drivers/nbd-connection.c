@@ -7,6 +7,9 @@
  * they fail at once.  A node that is being drained waits for its requests,
  * and thereby for reconnect-delay at most: nothing here waits without bound.
  *
+ * A server that is a descriptor is one connection: once that is lost the node
+ * is as good as yanked.
+ *
  * Every attempt has a deadline that covers name look-up, connection, TLS and
  * the NBD handshake; yank and close end it at any moment.
  *
@@ -34,6 +37,12 @@
 static int64_t now_ns(const BDRVNBDState *s)
 {
     return aio_clock_get_ns(s->bs->ctx);
+}
+
+/* The number of a descriptor that was used may be another one's by now. */
+static bool can_connect_again(const BDRVNBDState *s)
+{
+    return s->opts->server->type != SOCKET_ADDRESS_TYPE_FD;
 }
 
 /* State */
@@ -279,6 +288,10 @@ static void nbd_lost(void *opaque, const GError *reason)
     }
     warn_report("node '%s': NBD connection lost: %s", s->bs->node_name,
                 reason->message);
+    if (!can_connect_again(s)) {
+        nbd_set_state(s, NBD_STATE_QUIT);
+        return;
+    }
     if (now_ns(s) - s->connected_ns >= BACKOFF_MAX_NS) {
         s->backoff_ns = BACKOFF_MIN_NS;
         s->next_attempt_ns = 0;
@@ -300,8 +313,9 @@ static void nbd_lost(void *opaque, const GError *reason)
 
 bool coroutine_fn nbd_co_connect_first(BDRVNBDState *s, GError **errp)
 {
-    int64_t end = now_ns(s) + (s->opts->has_open_timeout
-        ? s->opts->open_timeout * NANOSECONDS_PER_SECOND : 0);
+    bool again = s->opts->has_open_timeout && can_connect_again(s);
+    int64_t end = now_ns(s) + (again ? s->opts->open_timeout *
+                                       NANOSECONDS_PER_SECOND : 0);
 
     for (;;) {
         g_autoptr(GError) err = NULL;

@@ -29,7 +29,7 @@ typedef enum NBDState {
     NBD_STATE_RECONNECT_WAIT,
     /* Requests fail; we go on trying to connect. */
     NBD_STATE_RECONNECT_NOWAIT,
-    /* Yanked or being closed: requests fail, nothing is tried any more. */
+    /* Yanked, being closed, or no way back: requests fail, for good. */
     NBD_STATE_QUIT,
     NBD_STATE__MAX,
 } NBDState;

@@ -9,6 +9,9 @@
 
 #include "osdep.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "block-helpers.h"
 #include "block/block-backend.h"
 #include "block/drivers.h"
@@ -30,6 +33,7 @@ typedef struct Fixture {
     int reconnect_delay;
     int open_timeout;
     bool read_only, auto_read_only;
+    const SocketAddress *addr;  /* NULL: the server's */
 
     BlockDriverState *bs;
     BlockBackend *blk;
@@ -50,7 +54,7 @@ static void coroutine_fn open_entry(void *opaque)
         .has_auto_read_only = true,
         .auto_read_only = f->auto_read_only,
         .u.nbd = {
-            .server = &f->server->addr,
+            .server = (SocketAddress *)f->addr ?: &f->server->addr,
             .has_reconnect_delay = true,
             .reconnect_delay = f->reconnect_delay,
             .has_open_timeout = true,
@@ -306,6 +310,59 @@ static void test_without_delay_it_comes_back_too(Fixture *f,
     fake_server_restart(f->ctx, f->server);
     pass(f, 2 * SECOND);
     g_assert_cmpint(read_now(f), ==, 0);
+}
+
+static int connect_to_server(Fixture *f)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_strlcpy(un.sun_path, f->server->addr.u.q_unix.path,
+              sizeof(un.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    return fd;
+}
+
+/* Its number may be another one's by the second attempt, as it is here. */
+static void test_descriptor_is_used_once(Fixture *f, gconstpointer data)
+{
+    int fd = connect_to_server(f);
+    g_autofree char *number = g_strdup_printf("%d", fd);
+    const SocketAddress addr = {
+        .type = SOCKET_ADDRESS_TYPE_FD,
+        .u.fd.str = number,
+    };
+
+    f->addr = &addr;
+    f->reconnect_delay = 10;
+    open_node(f);
+    g_assert_cmpint(read_now(f), ==, 0);
+
+    fake_server_stop(f->server);
+    test_settle(f->ctx);
+    fake_server_restart(f->ctx, f->server);
+    fd = connect_to_server(f);
+    pass(f, 20 * SECOND);
+    g_assert_cmpint(read_now(f), ==, -EIO);
+    test_run(f->ctx, close_entry, f);
+    g_assert_cmpint(close(fd), ==, 0);
+}
+
+static void test_descriptor_is_opened_once(Fixture *f, gconstpointer data)
+{
+    g_autofree char *number = g_strdup_printf("%d", connect_to_server(f));
+    const SocketAddress addr = {
+        .type = SOCKET_ADDRESS_TYPE_FD,
+        .u.fd.str = number,
+    };
+
+    fake_server_stop(f->server);
+    f->addr = &addr;
+    f->open_timeout = 10;
+    coroutine_start(open_entry, f);
+    test_settle(f->ctx);
+    g_assert_true(f->opened);
+    g_assert_nonnull(f->err);
 }
 
 /* Neither does a request wait for a new connection while it is pinned. */
@@ -736,6 +793,8 @@ int main(int argc, char **argv)
         test_without_delay_requests_fail_at_once);
     ADD("without-delay-it-comes-back-too",
         test_without_delay_it_comes_back_too);
+    ADD("descriptor-is-used-once", test_descriptor_is_used_once);
+    ADD("descriptor-is-opened-once", test_descriptor_is_opened_once);
     ADD("pinned-connection-is-not-replaced",
         test_pinned_connection_is_not_replaced);
     ADD("with-delay-requests-wait-and-are-repeated",
