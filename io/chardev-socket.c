@@ -19,6 +19,9 @@
 /* Whoever may talk to a monitor may do everything: only the owner. */
 #define CHARDEV_UNIX_MODE 0600
 
+/* Who shakes hands keeps the others waiting: not for longer than this. */
+#define CHARDEV_HANDSHAKE_NS (10 * NANOSECONDS_PER_SECOND)
+
 typedef struct SocketChardev {
     Chardev base;
 
@@ -30,7 +33,8 @@ typedef struct SocketChardev {
     IOListener *listener;
     YankEntry yank;
 
-    IOChannel *plain;           /* shakes hands, or is the stream's base */
+    IOChannel *plain;           /* shakes hands */
+    AioTimer handshake;         /* the end of its patience */
     SocketConnect *connecting;  /* a connection is being made */
     AioTimer reconnect;
     bool failure_told;          /* since the last connection */
@@ -78,7 +82,10 @@ static bool coroutine_fn socket_co_start(SocketChardev *s, IOChannel *plain,
 
     if (s->creds) {
         s->plain = plain;
+        aio_timer_mod(&s->handshake, aio_clock_get_ns(s->base.ctx) +
+                      CHARDEV_HANDSHAKE_NS);
         ioc = socket_co_tls(s, plain, errp);
+        aio_timer_del(&s->handshake);
         s->plain = NULL;
         io_channel_unref(plain);
         if (!ioc) {
@@ -220,6 +227,7 @@ static bool coroutine_fn socket_co_open(Chardev *chr, GError **errp)
     s->server = !s->opts->has_server || s->opts->server;
     s->addr = socket_address_flatten(s->opts->addr);
     aio_timer_init(&s->reconnect, chr->ctx, socket_dial_in_background, s);
+    aio_timer_init(&s->handshake, chr->ctx, socket_cut, s);
     if (!socket_check_options(s, errp)) {
         return false;
     }

@@ -396,6 +396,39 @@ static void test_plain_client_of_tls_server(Fixture *f, gconstpointer data)
     remove_key(f);
 }
 
+/* Nobody keeps the others out by saying nothing. */
+static void test_silent_client_of_tls_server(Fixture *f, gconstpointer data)
+{
+    AioVirtualClock clock = { .now_ns = 1 };
+    g_autoptr(IOChannel) silent = NULL;
+    char buf[2];
+
+    if (!need_tls()) {
+        return;
+    }
+    aio_context_free(f->ctx);
+    f->ctx = aio_context_new(&clock, NULL);
+    add_key(f);
+    add(f, "srv", UNIX_SOCKET(", 'tls-creds': 'server'"));
+    attach(f, "srv");
+    dial(f);
+    silent = g_steal_pointer(&f->client);
+    poll_idle();
+    g_assert_cmpint(read_now(silent, buf), ==, -EAGAIN);
+
+    clock.now_ns += 11 * NANOSECONDS_PER_SECOND;
+    poll_idle();
+    g_assert_cmpint(read_now(silent, buf), ==, 0);
+    add(f, "mon", UNIX_SOCKET(", 'server': false, 'tls-creds': 'client'"));
+    wait_for_stream(f, 1);
+    remove_key(f);
+
+    io_channel_unref(g_steal_pointer(&f->stream));
+    io_channel_unref(g_steal_pointer(&silent));
+    aio_context_free(f->ctx);
+    f->ctx = aio_context_new(NULL, NULL);
+}
+
 /* Files and nothing */
 
 static void test_file(Fixture *f, gconstpointer data)
@@ -525,6 +558,7 @@ int main(int argc, char **argv)
         { "/chardev/client/reconnects", test_client_reconnects },
         { "/chardev/tls/key", test_key },
         { "/chardev/tls/plain-client", test_plain_client_of_tls_server },
+        { "/chardev/tls/silent-client", test_silent_client_of_tls_server },
         { "/chardev/file", test_file },
         { "/chardev/null", test_null },
         { "/chardev/query", test_query },
