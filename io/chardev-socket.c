@@ -19,6 +19,9 @@
 /* Whoever may talk to a monitor may do everything: only the owner. */
 #define CHARDEV_UNIX_MODE 0600
 
+/* Seconds; a day */
+#define CHARDEV_RECONNECT_MAX 86400
+
 /* Who shakes hands keeps the others waiting: not for longer than this. */
 #define CHARDEV_HANDSHAKE_NS (10 * NANOSECONDS_PER_SECOND)
 
@@ -201,8 +204,15 @@ static bool socket_check_options(SocketChardev *s, GError **errp)
 {
     const ChardevSocket *opts = s->opts;
 
-    if (opts->has_reconnect && opts->reconnect < 0) {
-        error_setg(errp, "'reconnect' must not be negative");
+    if (opts->has_reconnect &&
+        (opts->reconnect < 0 || opts->reconnect > CHARDEV_RECONNECT_MAX)) {
+        error_setg(errp, "'reconnect' must be from 0 to %d seconds",
+                   CHARDEV_RECONNECT_MAX);
+    } else if (opts->has_reconnect && opts->reconnect &&
+               s->addr->type == SOCKET_ADDRESS_TYPE_FD) {
+        /* Its number may be another one's by then. */
+        error_setg(errp, "'reconnect' option is incompatible with 'fd' "
+                   "address type");
     } else if (s->server && opts->has_reconnect && opts->reconnect) {
         error_setg(errp, "'reconnect' option is incompatible with socket in "
                    "server listen mode");

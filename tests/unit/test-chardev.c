@@ -514,6 +514,17 @@ static void test_bad_options(Fixture *f, gconstpointer data)
     assert_add_fails(f, "a", UNIX_SOCKET(", 'reconnect': 1"),
                      "'reconnect' option is incompatible with socket in "
                      "server listen mode");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'server': false, "
+                                         "'reconnect': -1"),
+                     "'reconnect' must be from 0 to 86400 seconds");
+    assert_add_fails(f, "a", UNIX_SOCKET(", 'server': false, "
+                                         "'reconnect': 18446744074"),
+                     "'reconnect' must be from 0 to 86400 seconds");
+    assert_add_fails(f, "a", "{'type': 'socket', 'data': {'addr': {'type': "
+                     "'fd', 'data': {'str': '0'}}, 'server': false, "
+                     "'reconnect': 1}}",
+                     "'reconnect' option is incompatible with 'fd' address "
+                     "type");
     assert_add_fails(f, "a", UNIX_SOCKET(", 'server': false, 'wait': true"),
                      "'wait' option is incompatible with socket in client "
                      "connect mode");
