@@ -66,7 +66,8 @@ static bool coroutine_fn file_co_open(Chardev *chr, GError **errp)
     int in, out;
 
     f->silent_fd = -1;
-    out = open(opts->out, O_WRONLY | O_CREAT | O_CLOEXEC |
+    /* Not blocking: a FIFO that nobody reads is an error. */
+    out = open(opts->out, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK |
                (append ? O_APPEND : O_TRUNC), 0666);
     if (out < 0) {
         error_setg_errno(errp, errno, "Could not open '%s'", opts->out);

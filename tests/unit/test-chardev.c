@@ -451,6 +451,20 @@ static void test_file(Fixture *f, gconstpointer data)
     g_unlink(path);
 }
 
+static void test_fifo_that_nobody_reads(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "fifo", NULL);
+    g_autofree char *text = g_strdup_printf("Could not open '%s': No such "
+                                            "device or address", path);
+
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    alarm(30);                  /* an open() that waits would do so for good */
+    assert_add_fails(f, "a", "{'type': 'file', 'data': {'out': "
+                     "'%s/fifo'}}", text);
+    alarm(0);
+    g_unlink(path);
+}
+
 static void test_null(Fixture *f, gconstpointer data)
 {
     g_autofree char *name = NULL;
@@ -571,6 +585,7 @@ int main(int argc, char **argv)
         { "/chardev/tls/plain-client", test_plain_client_of_tls_server },
         { "/chardev/tls/silent-client", test_silent_client_of_tls_server },
         { "/chardev/file", test_file },
+        { "/chardev/file/fifo", test_fifo_that_nobody_reads },
         { "/chardev/null", test_null },
         { "/chardev/query", test_query },
         { "/chardev/remove", test_remove },
