@@ -170,12 +170,21 @@ static const NBDExportOps export_nbd_ops = {
 
 /* Life */
 
-static void export_nbd_set_block_sizes(NBDExport *nbd, const BlockLimits *bl)
+/*
+ * The protocol wants powers of two, the second not below the first, and a
+ * size that is a multiple of the first: clients have none of any other.
+ * Smaller requests than the node's are no trouble to it.
+ */
+static void export_nbd_set_sizes(NBDExport *nbd)
 {
+    const BlockLimits *bl = blk_limits(nbd_blk(nbd));
     uint32_t opt = MAX(bl->opt_transfer, NBD_EXPORT_OPT_BLOCK);
 
-    /* The protocol wants powers of two, the second not below the first. */
+    nbd->size = bdrv_getlength(blk_bs(nbd_blk(nbd)));
     nbd->min_block = MAX(bl->request_alignment, 1);
+    while (nbd->size % nbd->min_block) {
+        nbd->min_block /= 2;
+    }
     nbd->opt_block = MIN(UINT32_C(1) << g_bit_storage(opt - 1),
                          NBD_MAX_BUFFER_SIZE);
 }
@@ -219,11 +228,10 @@ static bool coroutine_fn export_nbd_create(BlockExport *exp,
         return false;
     }
     nbd->ops = &export_nbd_ops;
-    nbd->size = bdrv_getlength(blk_bs(exp->blk));
+    export_nbd_set_sizes(nbd);
     nbd->read_only = !(options->has_writable && options->writable);
     nbd->allocation_depth = opts->has_allocation_depth &&
                             opts->allocation_depth;
-    export_nbd_set_block_sizes(nbd, blk_limits(exp->blk));
     nbd->name = g_strdup(name);
     nbd->description = g_strdup(opts->description);
     if (!nbd_server_add_export(server, nbd, errp)) {
@@ -255,10 +263,9 @@ static void coroutine_fn export_nbd_destroy(BlockExport *exp)
 static void export_nbd_resized(BlockExport *exp)
 {
     NBDExport *nbd = &container_of(exp, BlockExportNBD, common)->nbd;
-    BlockDriverState *bs = blk_bs(exp->blk);
 
-    if (bs) {
-        nbd->size = bdrv_getlength(bs);
+    if (blk_bs(exp->blk)) {
+        export_nbd_set_sizes(nbd);
         nbd->data_start = nbd->data_end = 0;
     }
 }

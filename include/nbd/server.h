@@ -76,11 +76,11 @@ struct NBDExport {
     char *description;          /* or NULL */
     bool read_only;
     bool allocation_depth;      /* offer qemu:allocation-depth */
-    uint32_t min_block;         /* sizes as in NBD_INFO_BLOCK_SIZE */
-    uint32_t opt_block;
 
     /* Kept up to date by the owner */
     int64_t size;
+    uint32_t min_block;         /* sizes as in NBD_INFO_BLOCK_SIZE */
+    uint32_t opt_block;
 
     /* Private to nbd/ */
     NBDServer *server;          /* NULL: not visible to new clients */
