@@ -358,6 +358,34 @@ static void test_removal_does_not_wait(Fixture *f, gconstpointer data)
     write_ok(f, 0, 512, 1);
 }
 
+/* Without requests in flight, too: what is written meanwhile is missing. */
+static void test_removal_ends_the_copy(Fixture *f, gconstpointer data)
+{
+    test_run(f->ctx, detach_entry, f);
+    g_assert_cmpuint(seen.errors, ==, 1);
+    step_fails(f->ctx, f->r, STEP_PREPARE,
+               "Replication of node 'r0' failed: being removed while it was "
+               "running on node 'r0': Operation canceled");
+    write_ok(f, 0, 512, 1);
+    test_run(f->ctx, attach_entry, f);
+    write_ok(f, 512, 512, 2);
+    g_assert_cmpuint(peer(f)->writes, ==, 0);
+    g_assert_cmpint(replication_unforwarded_bytes(f->r), ==, 512);
+}
+
+static void test_attaching_is_too_late(Fixture *f, gconstpointer data)
+{
+    test_run(f->ctx, detach_entry, f);
+    step_ok(f->ctx, f->r, STEP_START);
+    write_ok(f, 0, 512, 1);
+    checkpoint_ok(f->ctx, f->r);
+    test_run(f->ctx, attach_entry, f);
+    g_assert_cmpuint(seen.errors, ==, 1);
+    step_fails(f->ctx, f->r, STEP_PREPARE,
+               "Replication of node 'r0' failed: being attached while it was "
+               "running on node 'r0': Operation canceled");
+}
+
 static void test_fast_zeroes_are_refused(Fixture *f, gconstpointer data)
 {
     g_assert_cmpint(test_simple(f->ctx, f->blk, TEST_ZEROES, 0, 512,
@@ -582,6 +610,8 @@ int main(int argc, char **argv)
         { "error/first-sticks-async", ASYNC, false, test_first_error_sticks },
         { "error/local", NULL, false, test_local_failure_ends_the_copy },
         { "error/removal", NULL, false, test_removal_does_not_wait },
+        { "error/removal-idle", NULL, false, test_removal_ends_the_copy },
+        { "error/attaching", NULL, true, test_attaching_is_too_late },
         { "error/fast-zeroes", NULL, false, test_fast_zeroes_are_refused },
         { "error/resize", NULL, false, test_resize_is_refused },
 

@@ -92,6 +92,21 @@ void primary_give_up(Replication *r, int ret, const char *what)
     coroutine_start(give_up_entry, &g);
 }
 
+/* What the guest writes while we are not below its disk the peer never gets. */
+void primary_parents_changed(Replication *r)
+{
+    Primary *p = &r->primary;
+    bool attached = replication_has_node_above(r->bs);
+
+    if (attached != p->attached && replication_is_running(r)) {
+        replication_set_error(r, -ECANCELED, r->bs->node_name, -1,
+                              attached ? "being attached while it was running"
+                                       : "being removed while it was running");
+        stop_forwarding(r);
+    }
+    p->attached = attached;
+}
+
 void primary_sibling_failed(Replication *r, int64_t offset, int64_t bytes,
                             int ret)
 {

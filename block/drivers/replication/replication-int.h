@@ -66,6 +66,7 @@ typedef struct Primary {
     bool forwarding;
     bool given_up;              /* nobody waits for its answers any more */
     bool told_unforwarded;      /* the observer knows that there are some */
+    bool attached;              /* there is a node above us */
 
     /* Overlapping forwards one after the other, in order of arrival. */
     RangeLock order;
@@ -162,6 +163,7 @@ void coroutine_fn primary_co_stop(Replication *r);
 void primary_failover(Replication *r);
 /* Sticky error; what is in flight fails, nothing is forwarded any more. */
 void primary_give_up(Replication *r, int ret, const char *what);
+void primary_parents_changed(Replication *r);
 void primary_sibling_failed(Replication *r, int64_t offset, int64_t bytes,
                             int ret);
 

@@ -186,6 +186,14 @@ static void replication_child_perm(BlockDriverState *bs, BdrvChild *child,
                BLK_PERM_WRITE_UNCHANGED;
 }
 
+static void replication_set_perm(BlockDriverState *bs, uint64_t perm,
+                                 uint64_t shared)
+{
+    if (is_primary(bs->opaque)) {
+        primary_parents_changed(bs->opaque);
+    }
+}
+
 /* Options */
 
 static const char *
@@ -316,5 +324,6 @@ const BlockDriver bdrv_replication = {
     .bdrv_cancel_in_flight = replication_cancel_in_flight,
     .bdrv_sibling_failed = replication_sibling_failed,
 
+    .bdrv_set_perm = replication_set_perm,
     .bdrv_child_perm = replication_child_perm,
 };
