@@ -141,6 +141,31 @@ void bdrv_refresh_limits(BlockDriverState *bs)
     }
 }
 
+/* Frozen chains */
+
+static BdrvChild *data_child(BlockDriverState *bs)
+{
+    return bs->file ? bs->file : bs->backing;
+}
+
+void bdrv_freeze_chain(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    for (; (child = data_child(bs)); bs = child->bs) {
+        child->frozen++;
+    }
+}
+
+void bdrv_thaw_chain(BlockDriverState *bs)
+{
+    BdrvChild *child;
+
+    for (; (child = data_child(bs)); bs = child->bs) {
+        child->frozen--;
+    }
+}
+
 /* Whole nodes */
 
 static bool move_parents(BlockDriverState *from, BlockDriverState *to,

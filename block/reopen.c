@@ -119,13 +119,29 @@ static bool check_inline_child(Reopen *reopen, BdrvChild *child, json_t *value,
     return add_entry(reopen, child->bs, options, errp);
 }
 
-static bool check_child(Reopen *reopen, BdrvChild *child, json_t *value,
-                        GError **errp)
+static bool check_not_frozen(const NewChild *change, GError **errp)
+{
+    BdrvChild *child = change->child;
+
+    if (child->frozen) {
+        error_setg(errp, "Cannot change '%s' link from '%s' to '%s'",
+                   child->name, bdrv_child_parent_node(child)->node_name,
+                   change->to->node_name);
+    }
+    return !child->frozen;
+}
+
+/* By now another node may go by the name that a frozen child was given. */
+static bool check_child(Reopen *reopen, BdrvChild *child, json_t *old,
+                        json_t *value, GError **errp)
 {
     NewChild change = { .child = child };
 
     if (!json_is_string(value)) {
         return check_inline_child(reopen, child, value, errp);
+    }
+    if (child->frozen && json_equal(old, value)) {
+        return true;
     }
     change.to = bdrv_lookup(json_string_value(value), errp);
     if (!change.to) {
@@ -139,6 +155,9 @@ static bool check_child(Reopen *reopen, BdrvChild *child, json_t *value,
         return false;
     }
     if (change.to != child->bs) {
+        if (!check_not_frozen(&change, errp)) {
+            return false;
+        }
         bdrv_ref(change.to);
         g_array_append_val(reopen->children, change);
     }
@@ -151,7 +170,7 @@ static bool check_option(Reopen *reopen, BlockDriverState *bs, const char *key,
     BdrvChild *child = find_child(bs, key);
 
     if (child && new) {
-        return check_child(reopen, child, new, errp);
+        return check_child(reopen, child, old, new, errp);
     }
     if (may_change(bs, key) || (old && new && json_equal(old, new))) {
         return true;

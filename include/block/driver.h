@@ -281,6 +281,7 @@ struct BdrvChild {
     LIST_ENTRY(BdrvChild) next_parent;  /* in bs->parents */
 
     bool parent_quiesced;       /* drained_begin was called for this edge */
+    unsigned frozen;            /* a reopen must not exchange bs */
 };
 
 struct BlockDriverState {
@@ -381,6 +382,13 @@ void bdrv_default_perms(BlockDriverState *bs, BdrvChild *child,
 
 /* See the callback; 0 where nothing below has a connection. */
 int bdrv_pin_connection(BlockDriverState *bs, bool pin);
+
+/*
+ * While it is frozen, no reopen exchanges a node that @bs has its data in, the
+ * one below it and so on.  Nests.
+ */
+void bdrv_freeze_chain(BlockDriverState *bs);
+void bdrv_thaw_chain(BlockDriverState *bs);
 
 /*
  * A filter that no options describe: @drv, not in the list of drivers, takes

@@ -418,6 +418,35 @@ static void test_reopen_shows_nothing_half_done(Fixture *f,
     test_unref(f->ctx, slow);
 }
 
+static void test_reopen_leaves_frozen_children(Fixture *f, gconstpointer data)
+{
+    BlockDriverState *other = test_open_disk(f->ctx, "other");
+    BlockDriverState *filter = test_open_filter(f->ctx, "f", "disk", NULL);
+    BlockdevRef ref = {
+        .type = QTYPE_QSTRING, .u.reference = (char *)"disk",
+    };
+    BlockdevOptions options = {
+        .driver = BLOCKDEV_DRIVER_RAW, .node_name = (char *)"f",
+        .u.raw.file = &ref,
+    };
+    BlockdevOptionsList list = { .value = &options };
+    ReopenCall call = { .list = &list };
+
+    bdrv_freeze_chain(filter);
+    test_run(f->ctx, reopen_entry, &call);
+    g_assert_true(call.ok);
+    ref.u.reference = (char *)"other";
+    test_run(f->ctx, reopen_entry, &call);
+    g_assert_false(call.ok);
+    assert_error(&call.err, "Cannot change 'file' link from 'f' to 'other'");
+    g_assert_true(filter->file->bs == f->disk);
+    bdrv_thaw_chain(filter);
+    test_run(f->ctx, reopen_entry, &call);
+    g_assert_true(call.ok);
+    test_unref(f->ctx, filter);
+    test_unref(f->ctx, other);
+}
+
 static void coroutine_fn drain_entry(void *opaque)
 {
     bdrv_co_drained_begin(opaque);
@@ -548,6 +577,7 @@ int main(int argc, char **argv)
         { "/graph/reopen/child", test_reopen_exchanges_a_child },
         { "/graph/reopen/orphan", test_reopen_an_orphan },
         { "/graph/reopen/half-done", test_reopen_shows_nothing_half_done },
+        { "/graph/reopen/frozen", test_reopen_leaves_frozen_children },
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -272,9 +272,17 @@ bool primary_start(Replication *r, GError **errp)
     p->told_unforwarded = false;
     p->forwarding = true;
     p->given_up = false;
+    bdrv_freeze_chain(r->bs);
     deadline_start(r);
     replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
     return true;
+}
+
+/* Undo of start: it may be another one by the next start. */
+static void release_peer(Replication *r)
+{
+    bdrv_pin_connection(r->bs->file->bs, false);
+    bdrv_thaw_chain(r->bs);
 }
 
 static bool waits_for_peer(const Primary *p)
@@ -320,7 +328,7 @@ void coroutine_fn primary_co_stop(Replication *r)
     }
     deadline_stop(r);
     if (replication_is_running(r)) {
-        bdrv_pin_connection(r->bs->file->bs, false);
+        release_peer(r);
         replication_set_state(r, BLOCK_REPLICATION_STATE_NONE);
     }
 }
@@ -332,7 +340,7 @@ void primary_failover(Replication *r)
     if (TAILQ_EMPTY(&r->primary.in_flight)) {
         deadline_stop(r);
     }
-    bdrv_pin_connection(r->bs->file->bs, false);
+    release_peer(r);
 }
 
 /* Life */
@@ -360,7 +368,7 @@ void primary_close(Replication *r)
     deadline_stop(r);
     window_close(&p->window);
     if (replication_is_running(r)) {
-        bdrv_pin_connection(r->bs->file->bs, false);
+        release_peer(r);
         if (r->state == BLOCK_REPLICATION_STATE_PREPARED) {
             replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
         }

@@ -89,7 +89,7 @@ typedef struct Secondary {
     ColoLayersObserver observer;
 
     /* From start to the end of replication */
-    BlockDriverState *layers;   /* below our node, which keeps it */
+    BlockDriverState *layers;   /* below our node, frozen */
     BlockDriverState *target;   /* the filter on the disk; a reference */
     bool reopened;              /* the disk was read-only before */
 

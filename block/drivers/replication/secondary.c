@@ -164,6 +164,7 @@ bool coroutine_fn secondary_co_start(Replication *r, GError **errp)
         s->layers = NULL;
         return false;
     }
+    bdrv_freeze_chain(r->bs);
     replication_set_state(r, BLOCK_REPLICATION_STATE_RUNNING);
     return true;
 }
@@ -227,6 +228,7 @@ bool coroutine_fn secondary_co_stop(Replication *r, GError **errp)
     s->target = NULL;
     ops_of(s)->drop(s->layers);
     s->layers = NULL;
+    bdrv_thaw_chain(r->bs);
     undo_make_writable(r);
     replication_set_state(r, BLOCK_REPLICATION_STATE_NONE);
     return true;
@@ -321,6 +323,9 @@ void coroutine_fn secondary_co_close(Replication *r)
     if (s->target) {
         target_seal(s->target);
         target_co_remove(s->target, NULL);
+    }
+    if (s->layers) {
+        bdrv_thaw_chain(r->bs);
     }
     g_free(s->top_id);
 }
