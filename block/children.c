@@ -97,6 +97,9 @@ void coroutine_fn bdrv_co_detach_child(BlockDriverState *parent,
     if (bs->inherits_from == parent) {
         bs->inherits_from = NULL;
     }
+    if (bs->front == parent) {
+        bs->front = NULL;
+    }
     bdrv_co_unref(bs);
 }
 
@@ -212,15 +215,25 @@ bool coroutine_fn bdrv_co_replace_node(BlockDriverState *from,
                    from->node_name, to->node_name);
         return false;
     }
-    return replace_drained(from, to, NULL, NULL, errp);
+    if (!replace_drained(from, to, NULL, NULL, errp)) {
+        return false;
+    }
+    if (to->front == from) {
+        to->front = from->front;
+    }
+    return true;
 }
 
 bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
                                         BlockDriverState *bs, BdrvChild *stay,
                                         GError **errp)
 {
-    g_assert(filter->file && filter->file->bs == bs);
-    return replace_drained(bs, filter, filter->file, stay, errp);
+    g_assert(filter->file && filter->file->bs == bs && !bs->front);
+    if (!replace_drained(bs, filter, filter->file, stay, errp)) {
+        return false;
+    }
+    bs->front = filter;
+    return true;
 }
 
 bool coroutine_fn bdrv_co_add_child(BlockDriverState *parent,

@@ -72,6 +72,9 @@ BlockDriverState *bdrv_lookup(const char *name, GError **errp)
     BlockBackend *blk = blk_by_name(name);
     BlockDriverState *bs = blk ? blk_bs(blk) : bdrv_find_node(name);
 
+    while (bs && bs->front) {
+        bs = bs->front;
+    }
     if (blk && !bs) {
         error_setg(errp, "Device '%s' has no medium", name);
     } else if (!bs) {

@@ -316,6 +316,7 @@ struct BlockDriverState {
     BdrvChild *backing;
     LIST_HEAD(, BdrvChild) children;
     LIST_HEAD(, BdrvChild) parents;
+    BlockDriverState *front;    /* the filter for who refers to us by name */
     BlockDriverState *inherits_from;    /* the parent that defined us inline */
     BdrvChildRole inherits_role;
     unsigned refcnt;
@@ -393,7 +394,8 @@ void bdrv_thaw_chain(BlockDriverState *bs);
 /*
  * A filter that no options describe: @drv, not in the list of drivers, takes
  * the options of "raw" and opens its file child, @bs.  Then insert_filter puts
- * it between @bs and its parents, but for the edge @stay (which may be NULL);
+ * it between @bs and its parents, but for the edge @stay (which may be NULL),
+ * and before those that refer to @bs by its name later;
  * bdrv_co_replace_node(filter, bs) takes it out.
  */
 BlockDriverState *coroutine_fn bdrv_co_new_filter(const BlockDriver *drv,

@@ -41,7 +41,10 @@ void bdrv_ref(BlockDriverState *bs);
 /* The last one closes the node. */
 void coroutine_fn bdrv_co_unref(BlockDriverState *bs);
 
-/* Names: drive ids before node names, one name space.  Borrowed or NULL. */
+/*
+ * Names: drive ids before node names, one name space.  Borrowed or NULL.
+ * A look-up is for who wants to use the node: there may be a filter before it.
+ */
 BlockDriverState *bdrv_find_node(const char *node_name);
 BlockDriverState *bdrv_lookup(const char *id_or_node_name, GError **errp);
 /* "Cannot find device='' nor node-name='x'" unless the name is free. */

@@ -163,6 +163,21 @@ static void test_disk_that_is_written_stays_writable(Fixture *f,
 
 /* Isolation */
 
+/* Whoever comes to the disk by its name is before the filter, too. */
+static void test_later_writer_is_isolated(Fixture *f, gconstpointer data)
+{
+    BlockDriverState *found = bdrv_lookup("disk", NULL);
+    BlockBackend *late = new_user(f, found, BLK_PERM_WRITE);
+
+    g_assert_true(found != f->disk);
+    g_assert_cmpint(test_write(f->ctx, late, 0, 4096, 0x22), ==, 0);
+    g_assert_cmphex(disk(f)->data[0], ==, 0x22);
+    g_assert_true(guest_sees(f, 0, 4096, 0x11));
+    test_backend_free(f->ctx, late);
+    step_ok(f->ctx, f->r, STEP_STOP);
+    g_assert_true(bdrv_lookup("disk", NULL) == f->disk);
+}
+
 static void test_view_is_isolated(Fixture *f, gconstpointer data)
 {
     peer_writes(f, 0, 4096, 0x22);
@@ -531,6 +546,7 @@ int main(int argc, char **argv)
           test_disk_that_is_written_stays_writable },
 
         { "view/isolated", NULL, false, test_view_is_isolated },
+        { "view/later-writer", NULL, false, test_later_writer_is_isolated },
         { "view/checkpoint", NULL, false, test_checkpoint_shows_the_disk },
         { "view/abort", NULL, false, test_abort_keeps_the_view },
         { "view/discard", NULL, false, test_discard_becomes_zeroes },
