@@ -89,11 +89,11 @@ void coroutine_fn replicated_disk_close(Replication *r)
     if (!disk) {
         return;
     }
-    replicated_disk_unguard_exports(disk);
     if (replicated_disk_state(disk) == BLOCK_REPLICATION_STATE_RUNNING &&
         !replicated_disk_co_stop(disk, &err)) {
         warn_report("%s", err->message);
     }
+    replicated_disk_unguard_exports(disk);
     TAILQ_REMOVE(&replication_group()->disks, disk, link);
     replicated_disk_free(disk);
 }

@@ -81,8 +81,9 @@ static void coroutine_fn undo_start(ReplicationCut *cut)
         if (replicated_disk_state(disk) != BLOCK_REPLICATION_STATE_RUNNING) {
             continue;
         }
-        replicated_disk_unguard_exports(disk);
-        if (!replication_stop(disk->r, &err)) {
+        if (replication_stop(disk->r, &err)) {
+            replicated_disk_unguard_exports(disk);
+        } else {
             warn_report("disk '%s' could not be stopped again: %s",
                         replicated_disk_name(disk), err->message);
         }
@@ -170,11 +171,10 @@ bool coroutine_fn replication_group_co_start(const char *node,
 
 bool coroutine_fn replicated_disk_co_stop(ReplicatedDisk *disk, GError **errp)
 {
-    bool ok;
+    bool ok = replication_stop(disk->r, errp);
 
-    replicated_disk_unguard_exports(disk);
-    ok = replication_stop(disk->r, errp);
     if (ok) {
+        replicated_disk_unguard_exports(disk);
         replicated_disk_co_note_end(disk);
     } else {
         error_prepend(errp, "disk '%s': ", replicated_disk_name(disk));

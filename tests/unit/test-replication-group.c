@@ -203,6 +203,60 @@ static void test_stop_goes_on_after_a_failure(Fixture *f, gconstpointer data)
     }
 }
 
+/* An export of the first disk */
+
+static bool coroutine_fn export_create(BlockExport *exp,
+                                       const BlockExportOptions *options,
+                                       GError **errp)
+{
+    return true;
+}
+
+static void export_nothing(BlockExport *exp)
+{
+}
+
+static void coroutine_fn add_export(void *opaque)
+{
+    static const BlockExportDriver drv = {
+        .type = BLOCK_EXPORT_TYPE_NBD, .instance_size = sizeof(BlockExport),
+        .create = export_create, .request_shutdown = export_nothing,
+        .destroy = export_nothing,
+    };
+    static const BlockExportDriver *const drivers[] = { &drv, NULL };
+    const BlockExportOptions options = {
+        .type = BLOCK_EXPORT_TYPE_NBD, .id = (char *)"e0",
+        .node_name = (char *)"d0", .has_writable = true, .writable = true,
+    };
+
+    block_export_register(drivers);
+    *(BlockExport **)opaque = block_export_co_add(&options, NULL);
+}
+
+/* It is running still, and so is the rule of the one writer. */
+static void test_failed_stop_keeps_the_guard(Fixture *f, gconstpointer data)
+{
+    BlockExport *exp;
+
+    if (f->mode == REPLICATION_MODE_PRIMARY) {
+        return;
+    }
+    test_run(f->ctx, add_export, &exp);
+    g_assert_null(exp->guard);
+    start(f);
+    g_assert_nonnull(exp->guard);
+    fakes[0]->fail[FAKE_STOP] = true;
+    run(f, STOP, "disk 'r0': stop of disk 0 failed");
+    g_assert_nonnull(exp->guard);
+    fakes[0]->fail[FAKE_STOP] = false;
+    set_states(f, S(RUNNING));
+    run(f, STOP, NULL);
+    g_assert_null(exp->guard);
+    g_assert_true(block_export_del("e0", BLOCK_EXPORT_REMOVE_MODE_HARD,
+                                   NULL));
+    test_settle(f->ctx);
+}
+
 /* Every disk takes each step before any takes the next one. */
 static void test_steps_in_order(Fixture *f, gconstpointer data)
 {
@@ -447,6 +501,7 @@ int main(int argc, char **argv)
         { "start-undone", test_start_undone },
         { "checkpoint-undone", test_checkpoint_undone },
         { "stop-goes-on", test_stop_goes_on_after_a_failure },
+        { "stop-fails-guarded", test_failed_stop_keeps_the_guard },
         { "steps-in-order", test_steps_in_order },
         { "prepare-side-by-side", test_disks_prepare_side_by_side },
         { "two-steps", test_two_steps },

@@ -163,6 +163,21 @@ static void test_disk_that_is_written_stays_writable(Fixture *f,
 
 /* Isolation */
 
+/* At the end of replication the filter goes, and its users stay. */
+static void test_users_can_do_without_the_filter(Fixture *f,
+                                                 gconstpointer data)
+{
+    g_autoptr(GError) err = NULL;
+
+    test_run(f->ctx, remove_user, f->peer);
+    g_assert_null(open_node(f->ctx, &err, "{'driver': 'quorum', "
+                            "'node-name': 'q', 'vote-threshold': 1, "
+                            "'children': ['disk']}"));
+    g_assert_true(g_str_has_prefix(err->message, "Permission conflict on "
+                                   "node 'disk': permissions 'write'"));
+    step_ok(f->ctx, f->r, STEP_STOP);
+}
+
 /* Whoever comes to the disk by its name is before the filter, too. */
 static void test_later_writer_is_isolated(Fixture *f, gconstpointer data)
 {
@@ -546,6 +561,7 @@ int main(int argc, char **argv)
           test_disk_that_is_written_stays_writable },
 
         { "view/isolated", NULL, false, test_view_is_isolated },
+        { "stop/users", NULL, false, test_users_can_do_without_the_filter },
         { "view/later-writer", NULL, false, test_later_writer_is_isolated },
         { "view/checkpoint", NULL, false, test_checkpoint_shows_the_disk },
         { "view/abort", NULL, false, test_abort_keeps_the_view },

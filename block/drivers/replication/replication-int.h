@@ -97,7 +97,6 @@ typedef struct Secondary {
     int64_t high_at;            /* bytes that were in use then */
     bool merged;
     int64_t received_bytes, received_requests;
-    int64_t late_requests;      /* refused, since failover began */
 } Secondary;
 
 struct Replication {

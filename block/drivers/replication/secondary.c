@@ -151,7 +151,7 @@ bool coroutine_fn secondary_co_start(Replication *r, GError **errp)
     }
     s->layers = layers_node(r);
     s->high = s->merged = false;
-    s->received_bytes = s->received_requests = s->late_requests = 0;
+    s->received_bytes = s->received_requests = 0;
     if (!ops_of(s)->start(s->layers, &s->observer, errp)) {
         undo_make_writable(r);
         s->layers = NULL;

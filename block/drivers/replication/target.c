@@ -53,9 +53,8 @@ typedef struct TargetRequest {
 
 /* Refusing */
 
-static int refuse(Target *t, BlockDriverState *bs)
+static int refuse(const BlockDriverState *bs)
 {
-    t->r->secondary.late_requests++;
     trace_event(replication_late, "node '%s': a late request was refused",
                 bs->node_name);
     return -ESHUTDOWN;
@@ -158,7 +157,7 @@ static int coroutine_fn write_disk(BlockDriverState *bs,
     int ret = t->ops->before_write(t->layers, req->offset, req->bytes);
 
     if (generation != t->generation) {
-        return refuse(t, bs);
+        return refuse(bs);
     }
     if (ret < 0) {
         replication_set_error(t->r, ret, t->layers->node_name, req->offset,
@@ -192,7 +191,7 @@ static int coroutine_fn write_locked(BlockDriverState *bs,
 
     range_lock_co_lock(lock, &hold, start, end - start, true);
     ret = generation == t->generation ? write_disk(bs, req, generation)
-                                      : refuse(t, bs);
+                                      : refuse(bs);
     range_lock_unlock(lock, &hold);
     return ret;
 }
@@ -208,7 +207,7 @@ static int coroutine_fn target_co_write(BlockDriverState *bs,
         co_queue_wait(&t->released);
     }
     if (t->sealed) {
-        return refuse(t, bs);
+        return refuse(bs);
     }
 
     t->writes++;
@@ -260,7 +259,7 @@ static int coroutine_fn target_co_preadv(BlockDriverState *bs, int64_t offset,
     Target *t = bs->opaque;
 
     if (t->sealed) {
-        return refuse(t, bs);
+        return refuse(bs);
     }
     return bdrv_co_preadv(bs->file, offset, bytes, qiov, flags);
 }
@@ -271,7 +270,7 @@ static int coroutine_fn target_co_flush(BlockDriverState *bs)
     int ret;
 
     if (t->sealed) {
-        return refuse(t, bs);
+        return refuse(bs);
     }
     ret = bdrv_co_flush(bs->file->bs);
     if (ret < 0) {
@@ -314,9 +313,11 @@ static void target_child_perm(BlockDriverState *bs, BdrvChild *child,
                               uint64_t *nshared)
 {
     *nperm = perm;
-    /* The layers read the disk and merge into it; nobody resizes it. */
-    *nshared = (shared | BLK_PERM_WRITE | BLK_PERM_WRITE_UNCHANGED) &
-               ~(uint64_t)BLK_PERM_RESIZE;
+    /*
+     * Nobody resizes the disk.  Who minds that the layers merge into it is
+     * not let in here either, for without us it could not stay.
+     */
+    *nshared = (shared | BLK_PERM_WRITE_UNCHANGED) & ~(uint64_t)BLK_PERM_RESIZE;
 }
 
 static bool coroutine_fn target_co_open(BlockDriverState *bs,
