@@ -77,14 +77,24 @@ static const BlockJobDriver merge_driver = {
     .release = merge_release,
 };
 
-/* By the name that the guest's disk has. */
+/*
+ * By the name that the guest's disk has.  Another disk may be below the same
+ * root, and jobs that users make are called as they like.
+ */
 static char *merge_id(const ReplicatedDisk *disk)
 {
     BlockDriverState *top = replication_top(disk->r);
     const char *name = top ? bdrv_device_name(top) : NULL;
+    const char *node = replicated_disk_name(disk);
+    char *id = g_strdup_printf("merge-%s", name ? name : node);
+    int n;
 
-    return g_strdup_printf("merge-%s", name ? name :
-                           replicated_disk_name(disk));
+    for (n = 1; block_job_find(id); n++) {
+        g_free(id);
+        id = n == 1 ? g_strdup_printf("merge-node-%s", node)
+                    : g_strdup_printf("merge-node-%s-%d", node, n);
+    }
+    return id;
 }
 
 static void start_merge(ReplicatedDisk *disk)
@@ -92,11 +102,6 @@ static void start_merge(ReplicatedDisk *disk)
     g_autofree char *id = merge_id(disk);
     g_autoptr(GError) err = NULL;
 
-    if (block_job_find(id)) {
-        /* Two disks below one root: the node's name is unique. */
-        g_free(id);
-        id = g_strdup_printf("merge-node-%s", replicated_disk_name(disk));
-    }
     bdrv_ref(replication_bs(disk->r));
     if (!block_job_start(&merge_driver, id, disk, &err)) {
         g_error("%s", err->message);

@@ -413,6 +413,42 @@ static void test_merge_is_a_job(Fixture *f, gconstpointer data)
                  "\"offset\":100,\"speed\":4096,\"type\":\"commit\"}");
 }
 
+static int coroutine_fn run_nothing(BlockJob *job)
+{
+    return 0;
+}
+
+static void no_progress(BlockJob *job, int64_t *done, int64_t *total)
+{
+    *done = *total = 0;
+}
+
+/* A failover does not fail because of a name. */
+static void test_merge_finds_a_free_name(Fixture *f, gconstpointer data)
+{
+    static const BlockJobDriver drv = {
+        .type = JOB_TYPE_CREATE, .manual_dismiss = true,
+        .run = run_nothing, .progress = no_progress,
+    };
+    static const char *const ids[] = {
+        "merge-r0", "merge-node-r0", "merge-node-r0-2",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        g_assert_nonnull(block_job_start(&drv, ids[i], NULL, NULL));
+    }
+    start(f);
+    failover(f);
+    test_settle(f->ctx);
+    assert_states(f, S(DONE));
+    if (f->mode == REPLICATION_MODE_SECONDARY) {
+        assert_event("\"device\":\"merge-node-r0-3\"");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        g_assert_true(block_job_dismiss(ids[i], NULL));
+    }
+}
+
 static void test_failed_merge_is_tried_again(Fixture *f, gconstpointer data)
 {
     if (f->mode == REPLICATION_MODE_PRIMARY) {
@@ -509,6 +545,7 @@ int main(int argc, char **argv)
         { "stop-between-steps", test_stop_between_the_steps },
         { "start-while-prepared", test_start_while_others_are_prepared },
         { "merge-job", test_merge_is_a_job },
+        { "merge-name", test_merge_finds_a_free_name },
         { "merge-again", test_failed_merge_is_tried_again },
         { "one-by-name", test_one_disk_by_name },
         { "events", test_events },
