@@ -92,7 +92,12 @@ static bool check_truncate(BdrvChild *child, int64_t offset, GError **errp)
         error_setg(errp, "Image is read-only");
         return false;
     }
-    g_assert(child->perm & BLK_PERM_RESIZE);
+    if (!(child->perm & BLK_PERM_RESIZE)) {
+        /* A caller who had to wait may have lost it meanwhile. */
+        error_setg(errp, "Resizing node '%s' is not permitted",
+                   bs->node_name);
+        return false;
+    }
     return true;
 }
 

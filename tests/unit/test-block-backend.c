@@ -90,6 +90,35 @@ static void coroutine_fn wait_entry(void *opaque)
     call->ret = blk_co_wait_gate(call->blk, call->owner);
 }
 
+typedef struct ResizeCall {
+    BlockBackend *blk;
+    GError *err;
+} ResizeCall;
+
+static void coroutine_fn resize_entry(void *opaque)
+{
+    ResizeCall *call = opaque;
+
+    g_assert_false(blk_co_truncate(call->blk, 512, PREALLOC_MODE_OFF,
+                                   &call->err));
+}
+
+/* An export that goes takes back what was lent while a command waits. */
+static void test_permission_is_lost_at_the_gate(Fixture *f,
+                                                gconstpointer data)
+{
+    ResizeCall call = { .blk = f->blk };
+
+    blk_gate_close(f->blk);
+    coroutine_start(resize_entry, &call);
+    blk_set_perm(f->blk, BLK_PERM_CONSISTENT_READ, BLK_PERM_ALL, NULL);
+    blk_gate_open(f->blk);
+    test_settle(f->ctx);
+    g_assert_cmpstr(call.err->message, ==,
+                    "Resizing node 'disk' is not permitted");
+    g_error_free(call.err);
+}
+
 static void test_owner_takes_its_requests_back(Fixture *f, gconstpointer data)
 {
     WaitCall mine = { .blk = f->blk, .owner = &mine, .ret = 1 };
@@ -296,6 +325,7 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/backend/gate/holds", test_gate_holds_requests },
         { "/backend/gate/flush", test_flush_passes_closed_gate },
+        { "/backend/gate/permission", test_permission_is_lost_at_the_gate },
         { "/backend/gate/order", test_gate_keeps_order },
         { "/backend/gate/cancel", test_owner_takes_its_requests_back },
         { "/backend/drain/waits", test_drain_waits_for_what_is_in_flight },
