@@ -310,20 +310,14 @@ static void warn_about_raw(BlockDriverState *file)
                 "restrictions.");
 }
 
-BlockDriverState *coroutine_fn bdrv_co_open_probed(BlockDriverState *file,
-                                                   const BlockdevOptions *base,
-                                                   GError **errp)
+BlockDriverState *coroutine_fn
+bdrv_co_open_probed(BlockDriverState *file, const BlockdevOptions *options,
+                    GError **errp)
 {
-    g_autoptr(BlockdevOptions) options = QAPI_CLONE(BlockdevOptions, base);
-    BlockdevRef ref = {
-        .type = QTYPE_QSTRING,
-        .u.reference = file->node_name,
-    };
     BlockDriverState *bs;
-    const char *format;
     int ret;
+    const char *format = probe_node(file, &ret);
 
-    format = probe_node(file, &ret);
     if (!format) {
         error_setg_errno(errp, -ret, "Could not read node '%s' for determining "
                          "its format", file->node_name);
@@ -336,10 +330,7 @@ BlockDriverState *coroutine_fn bdrv_co_open_probed(BlockDriverState *file,
         return NULL;
     }
 
-    options->driver = BLOCKDEV_DRIVER_RAW;
-    options->u.raw = (BlockdevOptionsRaw) { .file = &ref };
     bs = bdrv_co_open(options, errp);
-    options->u.raw.file = NULL;
     if (bs) {
         bs->probed = true;
         if (!bs->read_only) {

@@ -38,36 +38,44 @@ static void coroutine_fn co_choose_driver(json_t *node)
     }
 }
 
-/* Open what @tree's file names and find out what it holds. */
+static BlockDriverState *coroutine_fn co_open_file(json_t *file,
+                                                   GError **errp)
+{
+    g_autoptr(BlockdevOptions) options = NULL;
+    BlockDriverState *bs;
+
+    if (json_is_string(file)) {
+        bs = bdrv_lookup(json_string_value(file), errp);
+        if (bs) {
+            bdrv_ref(bs);
+        }
+        return bs;
+    }
+    options = qapi_BlockdevOptions_from_keyval(file, errp);
+    return options ? bdrv_co_open(options, errp) : NULL;
+}
+
+/*
+ * Open what @tree's file names and find out what it holds.  Only raw can come
+ * of that, so its options are welcome.
+ */
 static BlockDriverState *coroutine_fn co_open_probed(json_t *tree,
                                                      GError **errp)
 {
-    g_autoptr(BlockdevOptions) base = NULL;
     g_autoptr(BlockdevOptions) options = NULL;
-    json_t *file = json_incref(json_object_get(tree, "file"));
-    BlockDriverState *file_bs, *bs = NULL;
+    BlockDriverState *file = co_open_file(json_object_get(tree, "file"), errp);
+    BlockDriverState *bs = NULL;
 
-    /* The driver will be another one; this has no options of its own. */
-    json_object_del(tree, "file");
-    json_object_set_new(tree, "driver", json_string("null-co"));
-    base = qapi_BlockdevOptions_from_keyval(tree, errp);
-
-    if (base && json_is_string(file)) {
-        file_bs = bdrv_lookup(json_string_value(file), errp);
-        if (file_bs) {
-            bdrv_ref(file_bs);
-        }
-    } else if (base) {
-        options = qapi_BlockdevOptions_from_keyval(file, errp);
-        file_bs = options ? bdrv_co_open(options, errp) : NULL;
-    } else {
-        file_bs = NULL;
+    if (!file) {
+        return NULL;
     }
-    if (file_bs) {
-        bs = bdrv_co_open_probed(file_bs, base, errp);
-        bdrv_co_unref(file_bs);
+    json_object_set_new(tree, "file", json_string(bdrv_node_name(file)));
+    json_object_set_new(tree, "driver", json_string("raw"));
+    options = qapi_BlockdevOptions_from_keyval(tree, errp);
+    if (options) {
+        bs = bdrv_co_open_probed(file, options, errp);
     }
-    json_decref(file);
+    bdrv_co_unref(file);
     return bs;
 }
 

@@ -29,13 +29,13 @@ BlockDriverState *coroutine_fn bdrv_co_open(const BlockdevOptions *options,
                                             GError **errp);
 
 /*
- * As bdrv_co_open for a chain whose top driver is not known: probe what the
- * node in @file holds.  Unknown contents are taken as raw with a warning, and
- * writes to the first sector that would look like another format fail.
+ * As bdrv_co_open for a raw node on @file that is only raw if probing @file
+ * finds nothing else, which is an error.  There is a warning, and writes to
+ * the first sector that would look like another format fail.
  */
-BlockDriverState *coroutine_fn bdrv_co_open_probed(BlockDriverState *file,
-                                                   const BlockdevOptions *base,
-                                                   GError **errp);
+BlockDriverState *coroutine_fn
+bdrv_co_open_probed(BlockDriverState *file, const BlockdevOptions *options,
+                    GError **errp);
 
 void bdrv_ref(BlockDriverState *bs);
 /* The last one closes the node. */
