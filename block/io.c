@@ -10,6 +10,7 @@
 #include "osdep.h"
 #include "block/io.h"
 
+#include "block/graph-int.h"
 #include "block/io-int.h"
 
 int bdrv_check_range(int64_t offset, int64_t bytes)
@@ -198,6 +199,32 @@ static int check_end(BdrvChild *child, int64_t offset, int64_t bytes)
            !(child->perm & BLK_PERM_RESIZE) ? -EINVAL : 0;
 }
 
+/*
+ * Whether a write crosses the end only because the parent has padded it to a
+ * block of its own; whoever may resize may have meant it.
+ */
+static bool is_padded_beyond_end(BdrvChild *child, int64_t offset,
+                                 int64_t bytes)
+{
+    BlockDriverState *parent = bdrv_child_parent_node(child);
+    int64_t end = child->bs->total_bytes;
+
+    return offset < end && offset + bytes > end && parent &&
+           offset + bytes <= ROUND_UP(end, parent->bl.request_alignment) &&
+           !(child->perm & BLK_PERM_RESIZE);
+}
+
+static int coroutine_fn write_to_end(BdrvChild *child, int64_t offset,
+                                     const IOVector *qiov,
+                                     BdrvRequestFlags flags)
+{
+    int64_t bytes = child->bs->total_bytes - offset;
+    g_auto(IOVector) part = { 0 };
+
+    iov_init_slice(&part, qiov, 0, bytes);
+    return bdrv_co_pwritev(child, offset, bytes, &part, flags);
+}
+
 int coroutine_fn bdrv_co_pwritev(BdrvChild *child, int64_t offset,
                                  int64_t bytes, IOVector *qiov,
                                  BdrvRequestFlags flags)
@@ -212,6 +239,10 @@ int coroutine_fn bdrv_co_pwritev(BdrvChild *child, int64_t offset,
     }
     if (bytes == 0) {
         return flags & BDRV_REQ_FUA ? bdrv_co_flush(bs) : 0;
+    }
+    if (G_UNLIKELY(offset + bytes > bs->total_bytes) && qiov &&
+        is_padded_beyond_end(child, offset, bytes)) {
+        return write_to_end(child, offset, qiov, flags);
     }
     aligned = is_aligned(bs, offset, bytes);
     bdrv_inc_in_flight(bs);

@@ -75,36 +75,17 @@ static int coroutine_fn blkdebug_co_preadv(BlockDriverState *bs,
     return bdrv_co_preadv(bs->file, offset, bytes, qiov, flags);
 }
 
-/*
- * A write that was padded to our alignment may pass the end of an image that
- * has a smaller one; only who may resize can have meant that.
- */
-static int64_t bytes_in_image(BlockDriverState *bs, int64_t offset,
-                              int64_t bytes)
-{
-    if (bs->file->perm & BLK_PERM_RESIZE) {
-        return bytes;
-    }
-    return MIN(bytes, bdrv_getlength(bs->file->bs) - offset);
-}
-
 static int coroutine_fn blkdebug_co_pwritev(BlockDriverState *bs,
                                             int64_t offset, int64_t bytes,
                                             IOVector *qiov,
                                             BdrvRequestFlags flags)
 {
     int ret = blkdebug_co_check(bs, BLKDEBUG_IO_TYPE_WRITE, offset, bytes);
-    int64_t inside = bytes_in_image(bs, offset, bytes);
-    g_auto(IOVector) part = { 0 };
 
     if (ret < 0) {
         return ret;
     }
-    if (inside == bytes) {
-        return bdrv_co_pwritev(bs->file, offset, bytes, qiov, flags);
-    }
-    iov_init_slice(&part, qiov, 0, inside);
-    return bdrv_co_pwritev(bs->file, offset, inside, &part, flags);
+    return bdrv_co_pwritev(bs->file, offset, bytes, qiov, flags);
 }
 
 static int coroutine_fn blkdebug_co_pwrite_zeroes(BlockDriverState *bs,

@@ -9,7 +9,9 @@
  * the permission; 0 <= offset, offset + bytes <= length (reads that cross an
  * unaligned end excepted: the driver then zero-fills past its own end);
  * bytes > 0; both are multiples of bl.request_alignment; bytes is at most
- * the matching limit; qiov->size == bytes.
+ * the matching limit; qiov->size == bytes.  A write to the last block may so
+ * pass an unaligned end: a driver that passes it on need not care, nothing is
+ * written behind the end of its child.
  *
  * A missing callback means the default written beside it.  A filter (one
  * child in bs->file) that sets no request callback is passed through whole.

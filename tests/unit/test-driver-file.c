@@ -632,6 +632,27 @@ static void test_direct_uring(Fixture *f, gconstpointer dir)
     check_direct(f, "io_uring");
 }
 
+/* A node above that pads requests for the file's sake. */
+static void test_direct_tail_below_a_quorum(Fixture *f, gconstpointer dir)
+{
+    BlockBackend *file, *blk;
+
+    set_length(f, 10000);
+    file = open_direct(f, "threads");
+    if (!file) {
+        return;
+    }
+    test_backend_free(f->ctx, file);
+    blk = open_backend(f->ctx, "{'driver': 'quorum', 'vote-threshold': 1, "
+                       "'cache': {'direct': true}, 'children': "
+                       "[{'driver': 'file', 'filename': '%s'}]}", f->path);
+    g_assert_cmpint(test_write(f->ctx, blk, 9990, 10, 0x5a), ==, 0);
+    g_assert_true(reads_as(f->ctx, blk, 9990, 10, 0x5a));
+    g_assert_cmpint(length_of(blk), ==, 10000);
+    test_backend_free(f->ctx, blk);
+    g_assert_cmpint(file_stat(f).st_size, ==, 10000);
+}
+
 static void test_direct_tail_keeps_the_length(Fixture *f, gconstpointer dir)
 {
     BlockDriverState *bs;
@@ -693,6 +714,7 @@ int main(int argc, char **argv)
         { "direct/threads", test_direct_threads, "." },
         { "direct/native", test_direct_native, "." },
         { "direct/io_uring", test_direct_uring, "." },
+        { "direct/tail-below", test_direct_tail_below_a_quorum, "." },
         { "direct/tail", test_direct_tail_keeps_the_length, "." },
     };
 
