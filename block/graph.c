@@ -219,6 +219,7 @@ static void coroutine_fn bdrv_co_delete(BlockDriverState *bs)
     if (bs->drv->bdrv_co_close) {
         bs->drv->bdrv_co_close(bs);
     }
+    bs->total_bytes = -ENOMEDIUM;       /* the driver is not asked any more */
     while ((child = LIST_FIRST(&bs->children))) {
         bdrv_co_detach_child(bs, child);
     }

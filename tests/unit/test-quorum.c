@@ -43,6 +43,16 @@ static void sibling_failed(BlockDriverState *bs, int64_t offset, int64_t bytes,
     failed_at = offset;
 }
 
+static BlockDriverState *resized_by_close;
+
+static void coroutine_fn forwarder_close(BlockDriverState *bs)
+{
+    if (resized_by_close) {
+        bdrv_set_length(resized_by_close, 512);
+    }
+    test_disk_driver.bdrv_co_close(bs);
+}
+
 static BlockDriver forwarder_driver;
 static GString *events;
 
@@ -110,6 +120,7 @@ static void setup(Fixture *f, gconstpointer data)
     forwarder_driver.format_name = "throttle";
     forwarder_driver.type = BLOCKDEV_DRIVER_THROTTLE;
     forwarder_driver.bdrv_co_open = forwarder_open;
+    forwarder_driver.bdrv_co_close = forwarder_close;
     forwarder_driver.bdrv_sibling_failed = sibling_failed;
     failed_at = -1;
     events = g_string_new(NULL);
@@ -488,6 +499,21 @@ static void test_bad_options(Fixture *f, gconstpointer data)
     refused(f, o, 2, "blkverify=on can only be set with read-pattern=quorum");
 }
 
+/* It is closed, its children go one by one, and the rest changes. */
+static void test_resize_while_closing(Fixture *f, gconstpointer data)
+{
+    BlockDriverState *fwd = open_forwarder(f);
+
+    g_assert_true(add_child(f, fwd));
+    test_unref(f->ctx, fwd);
+    test_backend_free(f->ctx, f->blk);
+    f->blk = NULL;
+    resized_by_close = f->disk[0];
+    test_unref(f->ctx, f->quorum);
+    resized_by_close = NULL;
+    g_assert_cmpint(bdrv_getlength(f->disk[0]), ==, 512);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -519,6 +545,7 @@ int main(int argc, char **argv)
           test_removal_fails_requests_of_a_dead_peer },
         { "/quorum/children/hung-disk", &two_fifo,
           test_removal_does_not_wait_for_a_hung_disk },
+        { "/quorum/children/resize", &one_fifo, test_resize_while_closing },
         { "/quorum/options", NULL, test_bad_options },
     };
 
