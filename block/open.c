@@ -99,20 +99,6 @@ bool bdrv_apply_generic_options(BlockDriverState *bs,
     return true;
 }
 
-bool bdrv_apply_auto_read_only(BlockDriverState *bs, const char *reason,
-                               GError **errp)
-{
-    if (bs->read_only) {
-        return true;
-    }
-    if (!bs->auto_read_only) {
-        error_setg(errp, "%s", reason ? reason : "Image is read-only");
-        return false;
-    }
-    bs->read_only = true;
-    return true;
-}
-
 /* Nodes */
 
 static bool assign_name(BlockGraph *graph, BlockDriverState *bs,

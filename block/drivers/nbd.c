@@ -116,6 +116,21 @@ static bool check_options(const BlockdevOptionsNbd *opts, GError **errp)
     return true;
 }
 
+/* An export that cannot be written makes the node read-only, if it may. */
+static bool check_read_only(const BDRVNBDState *s, bool auto_read_only,
+                            bool *read_only, GError **errp)
+{
+    if (*read_only || !(s->info.flags & NBD_FLAG_READ_ONLY)) {
+        return true;
+    }
+    if (!auto_read_only) {
+        error_setg(errp, "request on write denied without write permission");
+        return false;
+    }
+    *read_only = true;
+    return true;
+}
+
 static bool check_export(BlockDriverState *bs, GError **errp)
 {
     BDRVNBDState *s = bs->opaque;
@@ -125,11 +140,7 @@ static bool check_export(BlockDriverState *bs, GError **errp)
                    s->opts->x_dirty_bitmap);
         return false;
     }
-    if (s->info.flags & NBD_FLAG_READ_ONLY) {
-        return bdrv_apply_auto_read_only(bs, "request on write denied without "
-                                         "write permission", errp);
-    }
-    return true;
+    return check_read_only(s, bs->auto_read_only, &bs->read_only, errp);
 }
 
 static void apply_features(BlockDriverState *bs)
@@ -203,6 +214,13 @@ static void coroutine_fn nbd_co_close(BlockDriverState *bs)
     qapi_free_BlockdevOptionsNbd(s->opts);
 }
 
+static bool coroutine_fn nbd_co_reopen_prepare(BDRVReopenState *state,
+                                               GError **errp)
+{
+    return check_read_only(state->bs->opaque, state->auto_read_only,
+                           &state->read_only, errp);
+}
+
 const BlockDriver bdrv_nbd = {
     .format_name            = "nbd",
     .type                   = BLOCKDEV_DRIVER_NBD,
@@ -214,6 +232,7 @@ const BlockDriver bdrv_nbd = {
     .bdrv_refresh_limits    = nbd_refresh_limits,
     .bdrv_co_getlength      = nbd_co_getlength,
     .bdrv_co_truncate       = nbd_co_truncate,
+    .bdrv_co_reopen_prepare = nbd_co_reopen_prepare,
     .bdrv_cancel_in_flight  = nbd_driver_cancel_in_flight,
     .bdrv_pin_connection    = nbd_driver_pin_connection,
 

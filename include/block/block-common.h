@@ -65,7 +65,7 @@ enum {
 
 /* What a node's owner cannot change about the driver's requests. */
 typedef struct BlockLimits {
-    /* Offset and length of every request: power of two, 1 to 4096. */
+    /* Offset and length of every request: power of two, 1 to 65536. */
     uint32_t request_alignment;
     /* Bytes a request may have at most; 0: no limit. */
     int64_t max_transfer;

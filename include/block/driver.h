@@ -183,8 +183,7 @@ struct BlockDriver {
 
     /*
      * What this node needs of, and allows on, @child, given what its own
-     * parents need and allow.  Default: by the child's role.  @child is NULL
-     * while it is being attached.
+     * parents need and allow.  Default: by the child's role.
      */
     void (*bdrv_child_perm)(BlockDriverState *bs, BdrvChild *child,
                             BdrvChildRole role, uint64_t perm, uint64_t shared,
@@ -406,13 +405,6 @@ BlockDriverState *coroutine_fn bdrv_co_new_filter(const BlockDriver *drv,
 bool coroutine_fn bdrv_co_insert_filter(BlockDriverState *filter,
                                         BlockDriverState *bs, BdrvChild *stay,
                                         GError **errp);
-
-/*
- * Fall back to read-only when the driver cannot write and auto-read-only is
- * on; otherwise false and "@reason" as error.
- */
-bool bdrv_apply_auto_read_only(BlockDriverState *bs, const char *reason,
-                               GError **errp);
 
 void bdrv_add_before_write_notifier(BlockDriverState *bs,
                                     BdrvBeforeWriteNotifier *notifier);

@@ -47,7 +47,7 @@ void coroutine_fn bdrv_co_unref(BlockDriverState *bs);
  */
 BlockDriverState *bdrv_find_node(const char *node_name);
 BlockDriverState *bdrv_lookup(const char *id_or_node_name, GError **errp);
-/* "Cannot find device='' nor node-name='x'" unless the name is free. */
+/* Whether neither a drive nor a node has it; nodes that are closing have. */
 bool bdrv_name_is_free(const char *name, GError **errp);
 bool bdrv_name_is_wellformed(const char *name);
 

@@ -43,10 +43,9 @@ typedef struct Fixture {
 
 /* Opening and closing */
 
-static void coroutine_fn open_entry(void *opaque)
+static BlockdevOptions node_options(Fixture *f)
 {
-    Fixture *f = opaque;
-    BlockdevOptions options = {
+    return (BlockdevOptions) {
         .driver = BLOCKDEV_DRIVER_NBD,
         .node_name = (char *)"n0",
         .has_read_only = true,
@@ -61,6 +60,12 @@ static void coroutine_fn open_entry(void *opaque)
             .open_timeout = f->open_timeout,
         },
     };
+}
+
+static void coroutine_fn open_entry(void *opaque)
+{
+    Fixture *f = opaque;
+    BlockdevOptions options = node_options(f);
 
     f->bs = bdrv_co_open(&options, &f->err);
     if (f->bs) {
@@ -217,6 +222,33 @@ static void test_odd_size_is_served_whole(Fixture *f, gconstpointer data)
     test_run(f->ctx, read_entry, &r);
     g_assert_cmpint(r.ret, ==, 0);
     g_assert_cmpint(f->server->longest, ==, 1001);
+}
+
+static void coroutine_fn reopen_entry(void *opaque)
+{
+    Fixture *f = opaque;
+    BlockdevOptions options = node_options(f);
+    BlockdevOptionsList list = { .value = &options };
+
+    g_clear_error(&f->err);
+    bdrv_co_reopen_multiple(&list, &f->err);
+}
+
+static void test_read_only_export_after_a_reopen(Fixture *f,
+                                                 gconstpointer data)
+{
+    f->server->flags |= NBD_FLAG_READ_ONLY;
+    f->auto_read_only = true;
+    open_node(f);
+    test_run(f->ctx, reopen_entry, f);
+    g_assert_no_error(f->err);
+    g_assert_true(bdrv_is_read_only(f->bs));
+
+    f->auto_read_only = false;
+    test_run(f->ctx, reopen_entry, f);
+    g_assert_cmpstr(f->err->message, ==,
+                    "request on write denied without write permission");
+    g_assert_true(bdrv_is_read_only(f->bs));
 }
 
 static void test_read_only_export_needs_a_read_only_node(Fixture *f,
@@ -780,6 +812,8 @@ int main(int argc, char **argv)
     ADD("odd-size-is-served-whole", test_odd_size_is_served_whole);
     ADD("read-only-export-needs-a-read-only-node",
         test_read_only_export_needs_a_read_only_node);
+    ADD("read-only-export-after-a-reopen",
+        test_read_only_export_after_a_reopen);
     ADD("open-without-server-fails-at-once",
         test_open_without_server_fails_at_once);
     ADD("open-timeout-waits-for-the-server",
