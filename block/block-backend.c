@@ -127,9 +127,15 @@ AioContext *blk_get_aio_context(BlockBackend *blk)
 bool coroutine_fn blk_co_insert_bs(BlockBackend *blk, BlockDriverState *bs,
                                    GError **errp)
 {
-    GraphTx *tx = graph_tx_new();
+    GraphTx *tx;
 
     g_assert(!blk->root->bs);
+    /* Not everybody waits for the commands that change the graph. */
+    if (bs->total_bytes < 0) {
+        error_setg(errp, "Node '%s' is still being opened", bs->node_name);
+        return false;
+    }
+    tx = graph_tx_new();
     graph_tx_set_perm(tx, blk->root, blk->perm, blk->shared);
     graph_tx_set_bs(tx, blk->root, bs);
     return graph_tx_finish(tx, errp);

@@ -90,6 +90,25 @@ static void coroutine_fn wait_entry(void *opaque)
     call->ret = blk_co_wait_gate(call->blk, call->owner);
 }
 
+static void coroutine_fn insert_entry(void *opaque)
+{
+    Fixture *f = opaque;
+    BlockBackend *blk = blk_new(BLK_PERM_WRITE, BLK_PERM_ALL);
+    g_autoptr(GError) err = NULL;
+
+    g_assert_false(blk_co_insert_bs(blk, f->bs, &err));
+    g_assert_cmpstr(err->message, ==, "Node 'disk' is still being opened");
+    blk_co_unref(blk);
+}
+
+/* Its name is taken from the beginning, so that it may be found. */
+static void test_half_open_node_is_not_used(Fixture *f, gconstpointer data)
+{
+    f->bs->total_bytes = -ENOMEDIUM;
+    test_run(f->ctx, insert_entry, f);
+    f->bs->total_bytes = TEST_DISK_SIZE;
+}
+
 typedef struct ResizeCall {
     BlockBackend *blk;
     GError *err;
@@ -325,6 +344,7 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/backend/gate/holds", test_gate_holds_requests },
         { "/backend/gate/flush", test_flush_passes_closed_gate },
+        { "/backend/half-open", test_half_open_node_is_not_used },
         { "/backend/gate/permission", test_permission_is_lost_at_the_gate },
         { "/backend/gate/order", test_gate_keeps_order },
         { "/backend/gate/cancel", test_owner_takes_its_requests_back },
