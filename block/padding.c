@@ -14,6 +14,7 @@ void bdrv_padding_init(BdrvPadding *pad, BlockDriverState *bs, int64_t offset,
     int64_t end = offset + bytes;
     int64_t tail_block = ROUND_DOWN(end, align);
 
+    pad->align = align;
     pad->head = offset % align;
     pad->tail = ROUND_UP(end, align) - end;
     pad->merged = !pad->head || !pad->tail ||
@@ -41,19 +42,18 @@ void bdrv_padding_destroy(BdrvPadding *pad)
 }
 
 static int coroutine_fn read_block(BlockDriverState *bs, int64_t offset,
-                                   uint8_t *buf)
+                                   int64_t bytes, uint8_t *buf)
 {
     IOVector qiov;
 
-    iov_init_buf(&qiov, buf, bs->bl.request_alignment);
-    return bdrv_aligned_co_preadv(bs, offset, bs->bl.request_alignment, &qiov,
-                                  0);
+    iov_init_buf(&qiov, buf, bytes);
+    return bdrv_aligned_co_preadv(bs, offset, bytes, &qiov, 0);
 }
 
 int coroutine_fn bdrv_padding_co_read(BlockDriverState *bs, BdrvPadding *pad,
                                       int64_t offset, int64_t bytes)
 {
-    int64_t align = bs->bl.request_alignment;
+    int64_t align = pad->align;
     int ret;
 
     if (pad->head || pad->merged) {
@@ -62,7 +62,7 @@ int coroutine_fn bdrv_padding_co_read(BlockDriverState *bs, BdrvPadding *pad,
 
         bdrv_co_own_event(bs, pad->head ? "pwritev_rmw_head"
                                         : "pwritev_rmw_tail");
-        ret = read_block(bs, first, pad->buf);
+        ret = read_block(bs, first, align, pad->buf);
         if (ret < 0) {
             return ret;
         }
@@ -71,7 +71,7 @@ int coroutine_fn bdrv_padding_co_read(BlockDriverState *bs, BdrvPadding *pad,
     }
     if (!pad->merged) {
         bdrv_co_own_event(bs, "pwritev_rmw_tail");
-        ret = read_block(bs, ROUND_DOWN(offset + bytes, align),
+        ret = read_block(bs, ROUND_DOWN(offset + bytes, align), align,
                          pad->buf + align);
         if (ret < 0) {
             return ret;

@@ -15,6 +15,7 @@
 typedef struct BdrvPadding {
     uint8_t *buf;               /* head block, then tail block unless merged */
     size_t buf_len;
+    int64_t align;              /* at first: it may become smaller */
     int64_t head, tail;         /* bytes in front of and behind the request */
     bool merged;                /* head and tail are in one block */
     IOVector qiov;              /* head, the caller's data, tail */

@@ -71,6 +71,30 @@ static void test_unaligned_write_keeps_neighbours(Fixture *f,
     }
 }
 
+/* As when a child with larger blocks leaves a quorum meanwhile. */
+static void test_alignment_that_changes(Fixture *f, gconstpointer data)
+{
+    TestRequest req = {
+        .blk = f->blk, .type = TEST_WRITE, .offset = 100, .bytes = 4096,
+        .pattern = 0x33,
+    };
+
+    set_alignment(f, 4096);
+    f->disk->stepped = true;
+    test_request_start(f->ctx, &req);
+    g_assert_cmpuint(test_disk_waiting(f->bs), ==, 1);
+    set_alignment(f, 512);
+    while (test_disk_waiting(f->bs) > 0) {
+        test_disk_step(f->bs, 0);
+        test_settle(f->ctx);
+    }
+    f->disk->stepped = false;
+    g_assert_cmpint(test_request_finish(f->ctx, &req), ==, 0);
+    assert_bytes(f, 0, 100, 0x11);
+    assert_bytes(f, 100, 4196, 0x33);
+    assert_bytes(f, 4196, 8192, 0x11);
+}
+
 static void test_unaligned_read(Fixture *f, gconstpointer data)
 {
     uint8_t buf[3000];
@@ -333,6 +357,7 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/io/write/reaches-disk", test_write_reaches_disk },
         { "/io/write/unaligned", test_unaligned_write_keeps_neighbours },
+        { "/io/write/other-alignment", test_alignment_that_changes },
         { "/io/write/overlapping-rmw", test_overlapping_rmw_is_serialised },
         { "/io/write/aligned-together", test_aligned_requests_run_together },
         { "/io/write/notifier", test_before_write_notifier },
