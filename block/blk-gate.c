@@ -74,7 +74,7 @@ int coroutine_fn blk_co_wait_gate(BlockBackend *blk, const void *owner)
     if (G_LIKELY(!must_wait(blk, false))) {
         return 0;
     }
-    return wait_to_pass(blk, owner, false);
+    return owner ? wait_to_pass(blk, owner, false) : -ECANCELED;
 }
 
 void blk_cancel_waiting(BlockBackend *blk, const void *owner)

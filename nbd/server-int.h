@@ -114,7 +114,8 @@ struct NBDConnection {
     size_t in_flight_bytes;
     NBDRequestQueue free_requests;
     Coroutine *slot_waiter;     /* the reader, while it waits for them */
-    bool closing;
+    bool gone;                  /* the client will send nothing more */
+    bool closing;               /* it was cut off */
 
     /* Sending */
     NBDRequestQueue tx_queue;
@@ -182,6 +183,11 @@ bool nbd_connection_trim(NBDPoolUser *user);
 
 /* server-request.c: the coroutine of one request. */
 void coroutine_fn nbd_request_entry(void *opaque);
+/*
+ * Before a request begins, or goes on after it has slept: the gate may have
+ * closed, the client may have left.  0 or -ECANCELED.
+ */
+int coroutine_fn nbd_request_co_pass(NBDServerRequest *req);
 
 /* server-status.c: BLOCK_STATUS, and READ as data and holes. */
 int coroutine_fn nbd_request_co_block_status(NBDServerRequest *req);

@@ -144,7 +144,10 @@ static int coroutine_fn nbd_request_co_cache(NBDServerRequest *req)
         int64_t step = MIN(end - offset, NBD_CACHE_STEP);
 
         iov_init_buf(&req->qiov, req->buf, step);
-        ret = exp->ops->preadv(exp, offset, step, &req->qiov);
+        ret = nbd_request_co_pass(req);
+        if (ret == 0) {
+            ret = exp->ops->preadv(exp, offset, step, &req->qiov);
+        }
         offset += step;
     }
     return ret;
@@ -198,21 +201,23 @@ static int nbd_request_check_writer(NBDServerRequest *req)
     return -EPERM;
 }
 
+int coroutine_fn nbd_request_co_pass(NBDServerRequest *req)
+{
+    NBDConnection *conn = req->conn;
+    int ret = conn->exp->ops->wait(conn->exp, conn->gone ? NULL : conn);
+
+    return conn->closing ? -ECANCELED : ret;
+}
+
 void coroutine_fn nbd_request_entry(void *opaque)
 {
     NBDServerRequest *req = opaque;
-    NBDConnection *conn = req->conn;
-    NBDExport *exp = conn->exp;
     int ret = nbd_request_check(req);
 
     if (ret == 0 && req->type != NBD_CMD_FLUSH) {
-        ret = exp->ops->wait(exp, conn);
-        if (ret == -ECANCELED) {
-            nbd_request_drop(req);
-            return;
-        }
+        ret = nbd_request_co_pass(req);
     }
-    if (conn->closing) {
+    if (ret == -ECANCELED || req->conn->closing) {
         /* Cut off: nothing more of this client reaches the disk. */
         nbd_request_drop(req);
         return;

@@ -31,16 +31,20 @@ typedef int coroutine_fn NBDStatusFunc(NBDExport *exp, int64_t offset,
  * Collect the extents of a range, like ones joined.  Returns their number,
  * which cover at least one byte of it, or -errno.
  */
-static int coroutine_fn nbd_co_extents(NBDExport *exp, NBDStatusFunc *status,
-                                       int64_t offset, int64_t bytes,
-                                       NBDExtent *extents, int max)
+static int coroutine_fn nbd_co_extents(NBDServerRequest *req,
+                                       NBDStatusFunc *status, int64_t offset,
+                                       int64_t bytes, NBDExtent *extents,
+                                       int max)
 {
     int n = 0;
 
     while (bytes > 0) {
         int64_t pnum = 0;
-        int flags = status(exp, offset, bytes, &pnum);
+        int flags = nbd_request_co_pass(req);
 
+        if (flags == 0) {
+            flags = status(req->conn->exp, offset, bytes, &pnum);
+        }
         if (flags < 0) {
             return n > 0 ? n : flags;
         }
@@ -103,7 +107,7 @@ int coroutine_fn nbd_request_co_block_status(NBDServerRequest *req)
         if (!conn->meta[id]) {
             continue;
         }
-        n = nbd_co_extents(exp, status[id], req->offset, req->length,
+        n = nbd_co_extents(req, status[id], req->offset, req->length,
                            extents, max);
         if (n < 0) {
             return n;
@@ -162,7 +166,10 @@ static int coroutine_fn nbd_read_co_chunks(NBDServerRequest *req,
         }
         iov_init_buf(&req->qiov, (uint8_t *)req->buf + (offset - req->offset),
                      extents[i].bytes);
-        ret = exp->ops->preadv(exp, offset, extents[i].bytes, &req->qiov);
+        ret = nbd_request_co_pass(req);
+        if (ret == 0) {
+            ret = exp->ops->preadv(exp, offset, extents[i].bytes, &req->qiov);
+        }
         if (ret < 0) {
             nbd_reply_error_at(req, ret, offset);
             return 1;
@@ -213,12 +220,12 @@ int coroutine_fn nbd_request_co_read_sparse(NBDServerRequest *req)
 
     if (left == 0) {
         return first.flags & NBD_STATE_ZERO ?
-               nbd_read_co_chunks(req, &first, 1) : 0;
+               nbd_read_co_chunks(req, &first, 1) : nbd_request_co_pass(req);
     }
 
     extents = g_new(NBDExtent, NBD_MAX_READ_CHUNKS + 1);
     extents[0] = first;
-    n = nbd_co_extents(exp, exp->ops->block_status,
+    n = nbd_co_extents(req, exp->ops->block_status,
                        req->offset + first.bytes, left, extents + 1,
                        NBD_MAX_READ_CHUNKS - 1);
     n = MAX(n, 0) + 1;

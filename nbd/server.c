@@ -158,7 +158,7 @@ static void coroutine_fn nbd_connection_co_settle(NBDConnection *conn)
 {
     NBDExport *exp = conn->exp;
 
-    conn->closing = true;
+    conn->gone = true;
     exp->ops->cancel_waiting(exp, conn);
     while (conn->in_flight > 0 || conn->tx_writer) {
         nbd_connection_co_wait_slot(conn);

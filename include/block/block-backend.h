@@ -103,8 +103,9 @@ bool blk_gate_is_closed(const BlockBackend *blk);
 
 /*
  * Wait until a request may pass (gate and drains).  @owner stands for a
- * client: blk_cancel_waiting() of it makes this return -ECANCELED.  After 0
- * the next request passes if the caller does not yield in between.
+ * client: blk_cancel_waiting() of it makes this return -ECANCELED, as it does
+ * for NULL instead of sleeping.  After 0 the next request passes if the caller
+ * does not yield in between.
  */
 int coroutine_fn blk_co_wait_gate(BlockBackend *blk, const void *owner);
 void blk_cancel_waiting(BlockBackend *blk, const void *owner);

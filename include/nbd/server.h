@@ -30,8 +30,9 @@ typedef struct NBDExportOps {
     void (*unref)(NBDExport *exp);
 
     /*
-     * Called before each request but FLUSH: sleep until it may start.  After
-     * cancel_waiting() for the same @client: -ECANCELED.
+     * Called before each request but FLUSH, and before it goes on after it has
+     * slept: sleep until it may.  After cancel_waiting() for the same @client:
+     * -ECANCELED; for NULL, which is nobody, that instead of sleeping.
      */
     int coroutine_fn (*wait)(NBDExport *exp, const void *client);
     void (*cancel_waiting)(NBDExport *exp, const void *client);

@@ -64,6 +64,9 @@ static int coroutine_fn disk_wait(NBDExport *exp, const void *client)
     Disk *disk = disk_of(exp);
 
     while (disk->gate_closed && !disk->cancelled) {
+        if (!client) {
+            return -ECANCELED;
+        }
         co_queue_wait(&disk->gate);
     }
     return disk->cancelled ? -ECANCELED : 0;

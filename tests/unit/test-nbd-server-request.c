@@ -427,6 +427,57 @@ static void test_client_that_leaves_the_gate_is_forgotten(Fixture *f,
     g_assert_cmphex(f->disk.data[0], ==, 0);
 }
 
+/* A request that takes some turns of the loop, and then its client goes. */
+static void check_gate_closes_within(Fixture *f, uint16_t type)
+{
+    unsigned done;
+    int i;
+
+    for (i = 0; i < 5; i++) {
+        f->disk.data[i * MiB / 2] = 1;
+    }
+    f->disk.slow = true;
+    client_go(f, true);
+    send_request(f, type, 0, 1, 0, 4 * MiB);
+    while (f->disk.n_requests == 0) {
+        aio_poll(f->ctx, false);
+    }
+    f->disk.gate_closed = true;
+    done = f->disk.n_requests;
+    turn(f);
+    g_assert_cmpint(f->disk.n_requests, ==, done);
+    shutdown(f->fd, SHUT_RDWR);
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+    g_assert_cmpint(f->disk.n_requests, ==, done);
+}
+
+static void test_gate_closes_within_a_read(Fixture *f, gconstpointer d)
+{
+    check_gate_closes_within(f, NBD_CMD_READ);
+}
+
+static void test_gate_closes_within_a_cache(Fixture *f, gconstpointer d)
+{
+    check_gate_closes_within(f, NBD_CMD_CACHE);
+}
+
+/* The client has gone, the gate closes, and only now a step ends. */
+static void test_gate_closes_after_the_client(Fixture *f, gconstpointer d)
+{
+    f->disk.slow = true;
+    client_go(f, false);
+    send_request(f, NBD_CMD_CACHE, 0, 1, 0, 4 * MiB);
+    while (f->disk.n_requests == 0) {
+        aio_poll(f->ctx, false);
+    }
+    shutdown(f->fd, SHUT_RDWR);
+    aio_poll(f->ctx, false);
+    f->disk.gate_closed = true;
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+}
+
 /* The reader cannot see the end of the stream: it waits for a slot. */
 static void test_full_queue_at_the_gate_is_forgotten(Fixture *f,
                                                      gconstpointer d)
@@ -615,6 +666,9 @@ int main(int argc, char **argv)
     ADD("req-one", test_req_one_gives_one_extent);
     ADD("gate", test_closed_gate_holds_all_but_flush);
     ADD("gate-left", test_client_that_leaves_the_gate_is_forgotten);
+    ADD("gate-closes/read", test_gate_closes_within_a_read);
+    ADD("gate-closes/cache", test_gate_closes_within_a_cache);
+    ADD("gate-closes/left", test_gate_closes_after_the_client);
     ADD("gate-left-full", test_full_queue_at_the_gate_is_forgotten);
     ADD("hang-up-full", test_hang_up_at_a_full_queue_loses_nothing);
     ADD("bounded", test_requests_in_flight_are_bounded);
