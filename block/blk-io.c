@@ -133,6 +133,19 @@ int coroutine_fn blk_co_block_status(BlockBackend *blk, bool want_zero,
     return ret;
 }
 
+int coroutine_fn blk_co_allocation_depth(BlockBackend *blk, int64_t offset,
+                                         int64_t bytes, int64_t *pnum)
+{
+    int ret = blk_co_enter(blk, false);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = bdrv_co_allocation_depth(blk->root->bs, offset, bytes, pnum);
+    blk_leave(blk);
+    return ret;
+}
+
 int coroutine_fn blk_co_pread(BlockBackend *blk, int64_t offset,
                               int64_t bytes, void *buf,
                               BdrvRequestFlags flags)

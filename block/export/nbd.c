@@ -8,7 +8,6 @@
 #include "block/export.h"
 
 #include "block/graph.h"
-#include "block/io.h"
 #include "block/nbd-server.h"
 #include "nbd/protocol.h"
 
@@ -146,10 +145,7 @@ static int coroutine_fn export_nbd_allocation_depth(NBDExport *nbd,
                                                     int64_t bytes,
                                                     int64_t *pnum)
 {
-    BlockDriverState *bs = blk_bs(nbd_blk(nbd));
-
-    return bs ? bdrv_co_allocation_depth(bs, offset, bytes, pnum) :
-                -ENOMEDIUM;
+    return blk_co_allocation_depth(nbd_blk(nbd), offset, bytes, pnum);
 }
 
 static const NBDExportOps export_nbd_ops = {
@@ -180,7 +176,7 @@ static void export_nbd_set_sizes(NBDExport *nbd)
     const BlockLimits *bl = blk_limits(nbd_blk(nbd));
     uint32_t opt = MAX(bl->opt_transfer, NBD_EXPORT_OPT_BLOCK);
 
-    nbd->size = bdrv_getlength(blk_bs(nbd_blk(nbd)));
+    nbd->size = blk_getlength(nbd_blk(nbd));
     nbd->min_block = MAX(bl->request_alignment, 1);
     while (nbd->size % nbd->min_block) {
         nbd->min_block /= 2;

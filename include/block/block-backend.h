@@ -84,6 +84,8 @@ int coroutine_fn blk_co_flush(BlockBackend *blk);
 int coroutine_fn blk_co_block_status(BlockBackend *blk, bool want_zero,
                                      int64_t offset, int64_t bytes,
                                      int64_t *pnum);
+int coroutine_fn blk_co_allocation_depth(BlockBackend *blk, int64_t offset,
+                                         int64_t bytes, int64_t *pnum);
 int coroutine_fn blk_co_pread(BlockBackend *blk, int64_t offset,
                               int64_t bytes, void *buf,
                               BdrvRequestFlags flags);

@@ -191,6 +191,30 @@ static void test_drain_waits_for_what_is_in_flight(Fixture *f,
     g_assert_cmpint(test_request_finish(f->ctx, &late), ==, 0);
 }
 
+static void coroutine_fn depth_entry(void *opaque)
+{
+    WaitCall *call = opaque;
+    int64_t pnum;
+
+    call->ret = blk_co_allocation_depth(call->blk, 0, 4096, &pnum);
+    g_assert_cmpint(pnum, ==, 4096);
+}
+
+static void test_question_for_the_depth_waits(Fixture *f, gconstpointer data)
+{
+    WaitCall depth = { .blk = f->blk, .ret = -1 };
+    DrainCall drain = { .bs = f->bs };
+
+    coroutine_start(drain_entry, &drain);
+    g_assert_true(drain.done);
+    coroutine_start(depth_entry, &depth);
+    test_settle(f->ctx);
+    g_assert_cmpint(depth.ret, ==, -1);
+    bdrv_drained_end(f->bs);
+    test_settle(f->ctx);
+    g_assert_cmpint(depth.ret, ==, 1);
+}
+
 static void test_drain_does_not_wait_for_the_gate(Fixture *f,
                                                   gconstpointer data)
 {
@@ -349,6 +373,7 @@ int main(int argc, char **argv)
         { "/backend/gate/order", test_gate_keeps_order },
         { "/backend/gate/cancel", test_owner_takes_its_requests_back },
         { "/backend/drain/waits", test_drain_waits_for_what_is_in_flight },
+        { "/backend/drain/depth", test_question_for_the_depth_waits },
         { "/backend/drain/gate", test_drain_does_not_wait_for_the_gate },
         { "/backend/statistics", test_statistics },
         { "/backend/statistics-failed", test_failed_requests_take_time },
