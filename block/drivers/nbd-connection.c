@@ -245,9 +245,21 @@ static void back_off(BDRVNBDState *s)
     }
 }
 
+/* Each reason once, not every few seconds; @told is the one before. */
+static void tell_failure(BDRVNBDState *s, const GError *err, char **told)
+{
+    if (s->state != NBD_STATE_QUIT && g_strcmp0(*told, err->message) != 0) {
+        warn_report("node '%s': cannot connect to the NBD server again: %s",
+                    s->bs->node_name, err->message);
+        g_free(*told);
+        *told = g_strdup(err->message);
+    }
+}
+
 static void coroutine_fn nbd_reconnect(void *opaque)
 {
     BDRVNBDState *s = opaque;
+    g_autofree char *told = NULL;
 
     nbd_client_co_close(g_steal_pointer(&s->client));
     while (s->state != NBD_STATE_QUIT) {
@@ -269,6 +281,7 @@ static void coroutine_fn nbd_reconnect(void *opaque)
         }
         trace_event(nbd_reconnect_failed, "node '%s': %s", s->bs->node_name,
                     err->message);
+        tell_failure(s, err, &told);
         back_off(s);
     }
     s->reconnecting = false;

@@ -19,7 +19,6 @@
 #include "log-capture.h"
 #include "nbd-fake-server.h"
 #include "nbd/protocol.h"
-#include "util/trace.h"
 
 #define SECOND NANOSECONDS_PER_SECOND
 
@@ -479,7 +478,8 @@ static void test_attempts_back_off(Fixture *f, gconstpointer data)
 /* The server is there again, but attempts fail for @reason. */
 static void assert_not_used(Fixture *f, const char *reason)
 {
-    g_autofree char *text = g_strdup_printf("node 'n0': %s\n", reason);
+    g_autofree char *text = g_strdup_printf("node 'n0': cannot connect to the "
+                                            "NBD server again: %s\n", reason);
 
     log_capture_begin();
     pass(f, 20 * SECOND);
@@ -489,7 +489,6 @@ static void assert_not_used(Fixture *f, const char *reason)
 
 static void test_changed_export_is_refused(Fixture *f, gconstpointer data)
 {
-    trace_enable("nbd_reconnect_failed", true, NULL);
     open_node(f);
     fake_server_stop(f->server);
     f->server->size = 2 * MiB;
@@ -514,7 +513,6 @@ static void test_changed_export_is_refused(Fixture *f, gconstpointer data)
     pass(f, 20 * SECOND);
     log_capture_end("node 'n0': connected to the NBD server again\n");
     g_assert_cmpint(read_now(f), ==, 0);
-    trace_enable("*", false, NULL);
 }
 
 /* Giving up: yank, cancel, drain, close */
