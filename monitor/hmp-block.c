@@ -25,24 +25,13 @@ static void print_bare_error(GString *out, GError *err)
     }
 }
 
-void coroutine_fn hmp_drive_add(const char *args, GString *out)
+/* The first word is a PCI address or any other: there is no machine. */
+void coroutine_fn hmp_drive_add(const HmpArgs *args, GString *out)
 {
-    char flags[2] = "";
-    g_autofree char *place = NULL;
-    g_autofree char *optstr = NULL;
+    const char *optstr = args->word[1];
     GError *err = NULL;
 
-    if (!hmp_take_flags("drive_add", &args, "n", flags, out)) {
-        return;
-    }
-    /* A PCI address or any other word: there is no machine to plug into. */
-    place = hmp_word(&args);
-    optstr = hmp_word(&args);
-    if (!optstr) {
-        hmp_usage(out, "drive_add", "string expected");
-        return;
-    }
-    if (flags[0]) {
+    if (args->flag[0]) {
         drive_co_add_node(optstr, &err);
     } else if (drive_co_add(optstr, true, &err)) {
         g_string_append(out, "OK\r\n");
@@ -50,66 +39,39 @@ void coroutine_fn hmp_drive_add(const char *args, GString *out)
     print_bare_error(out, err);
 }
 
-void coroutine_fn hmp_drive_del(const char *args, GString *out)
+void coroutine_fn hmp_drive_del(const HmpArgs *args, GString *out)
 {
-    g_autofree char *id = hmp_word(&args);
     GError *err = NULL;
 
-    if (!id) {
-        hmp_usage(out, "drive_del", "string expected");
-        return;
-    }
-    guest_drive_co_del(id, &err);
+    guest_drive_co_del(args->word[0], &err);
     print_bare_error(out, err);
 }
 
-void coroutine_fn hmp_block_resize(const char *args, GString *out)
+void coroutine_fn hmp_block_resize(const HmpArgs *args, GString *out)
 {
-    g_autofree char *device = hmp_word(&args);
-    g_autofree char *size = hmp_word(&args);
+    const char *given = args->word[1];
+    /* A bare number counts MiB, as in QEMU. */
+    bool bare = given[0] && g_ascii_isdigit(given[strlen(given) - 1]);
+    g_autofree char *size = g_strconcat(given, bare ? "M" : "", NULL);
     GError *err = NULL;
     uint64_t bytes;
 
-    if (!device || !size) {
-        hmp_usage(out, "block_resize", "device and size expected");
-        return;
-    }
-    /* A bare number counts MiB, as in QEMU. */
-    if (size[0] && g_ascii_isdigit(size[strlen(size) - 1])) {
-        g_autofree char *in_mib = g_strconcat(size, "M", NULL);
-
-        g_free(g_steal_pointer(&size));
-        size = g_steal_pointer(&in_mib);
-    }
     if (!size_parse(size, &bytes) || bytes > INT64_MAX) {
         g_string_append_printf(out, "invalid size '%s'\r\n", size);
         return;
     }
-    qmp_block_resize(device, NULL, (int64_t)bytes, &err);
+    qmp_block_resize(args->word[0], NULL, (int64_t)bytes, &err);
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_qemu_io(const char *args, GString *out)
+/* -d: the first word is a device's id; there are none, so a drive's. */
+void coroutine_fn hmp_qemu_io(const HmpArgs *args, GString *out)
 {
-    g_autofree char *device = NULL;
-    g_autofree char *command = NULL;
-    char flags[2] = "";
-    BlockBackend *blk;
+    const char *device = args->word[0];
+    BlockBackend *blk = blk_by_name(device);
     BlockDriverState *bs;
     GError *err = NULL;
 
-    /* -d: what follows is a device's id; there are none, so a drive's. */
-    if (!hmp_take_flags("qemu-io", &args, "d", flags, out)) {
-        return;
-    }
-    device = hmp_word(&args);
-    command = hmp_word(&args);
-    if (!device || !command) {
-        hmp_usage(out, "qemu-io", "device and command expected");
-        return;
-    }
-
-    blk = blk_by_name(device);
     if (blk) {
         blk_ref(blk);
     } else {
@@ -123,7 +85,7 @@ void coroutine_fn hmp_qemu_io(const char *args, GString *out)
         }
     }
     if (blk) {
-        io_cmd_run(blk, command, out);
+        io_cmd_run(blk, args->word[1], out);
         blk_co_unref(blk);
     }
     hmp_error(out, err);

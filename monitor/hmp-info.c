@@ -14,7 +14,7 @@
 #include "qapi/qapi-commands-run-state.h"
 #include "util/size.h"
 
-void coroutine_fn hmp_info_status(const char *args, GString *out)
+void coroutine_fn hmp_info_status(const HmpArgs *args, GString *out)
 {
     g_autoptr(StatusInfo) info = qmp_query_status(NULL);
 
@@ -26,7 +26,7 @@ void coroutine_fn hmp_info_status(const char *args, GString *out)
     g_string_append(out, "\r\n");
 }
 
-void coroutine_fn hmp_info_version(const char *args, GString *out)
+void coroutine_fn hmp_info_version(const HmpArgs *args, GString *out)
 {
     g_autoptr(VersionInfo) info = qmp_query_version(NULL);
 
@@ -35,7 +35,7 @@ void coroutine_fn hmp_info_version(const char *args, GString *out)
                            info->qemu->micro, info->package);
 }
 
-void coroutine_fn hmp_info_jobs(const char *args, GString *out)
+void coroutine_fn hmp_info_jobs(const HmpArgs *args, GString *out)
 {
     g_autoptr(BlockJobInfoList) list = qmp_query_block_jobs(NULL);
     BlockJobInfoList *item;
@@ -171,25 +171,12 @@ static void coroutine_fn info_nodes(const char *device, bool verbose,
     }
 }
 
-void coroutine_fn hmp_info_block(const char *args, GString *out)
+void coroutine_fn hmp_info_block(const HmpArgs *args, GString *out)
 {
-    bool nodes = false, verbose = false, found = false;
-    g_autofree char *device = NULL;
+    bool nodes = args->flag[0], verbose = args->flag[1];
+    const char *device = args->word[0];
+    bool found = !nodes && info_drives(device, verbose, out);
 
-    for (;;) {
-        g_free(device);
-        device = hmp_word(&args);
-        if (device && g_str_equal(device, "-n")) {
-            nodes = true;
-        } else if (device && g_str_equal(device, "-v")) {
-            verbose = true;
-        } else {
-            break;
-        }
-    }
-    if (!nodes) {
-        found = info_drives(device, verbose, out);
-    }
     if (nodes || (device && !found)) {
         info_nodes(device, verbose, out);
     }
@@ -215,7 +202,7 @@ static void print_stats(const BlockStats *info, GString *out)
                            s->wr_merged, s->idle_time_ns);
 }
 
-void coroutine_fn hmp_info_blockstats(const char *args, GString *out)
+void coroutine_fn hmp_info_blockstats(const HmpArgs *args, GString *out)
 {
     g_autoptr(BlockStatsList) list = qmp_query_blockstats(false, false, NULL);
     BlockStatsList *item;

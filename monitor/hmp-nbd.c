@@ -29,35 +29,26 @@ static void coroutine_fn export_all(bool writable, GError **errp)
     }
 }
 
-void coroutine_fn hmp_nbd_server_start(const char *args, GString *out)
+void coroutine_fn hmp_nbd_server_start(const HmpArgs *args, GString *out)
 {
-    char flags[3] = "";
-    g_autofree char *uri = NULL;
+    bool all = args->flag[0], writable = args->flag[1];
     g_autoptr(SocketAddress) addr = NULL;
     NbdServerOptions options = { NULL };
     GError *err = NULL;
 
-    if (!hmp_take_flags("nbd_server_start", &args, "aw", flags, out)) {
-        return;
-    }
-    uri = hmp_word(&args);
-    if (!uri) {
-        hmp_usage(out, "nbd_server_start", "address expected");
-        return;
-    }
-    if (flags[1] && !flags[0]) {
+    if (writable && !all) {
         g_string_append(out, "-w only valid together with -a\r\n");
         return;
     }
-    addr = socket_parse(uri, &err);
+    addr = socket_parse(args->word[0], &err);
     options.addr = addr;
-    if (addr && nbd_server_co_start(&options, &err) && flags[0]) {
-        export_all(flags[1], &err);
+    if (addr && nbd_server_co_start(&options, &err) && all) {
+        export_all(writable, &err);
     }
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_nbd_server_stop(const char *args, GString *out)
+void coroutine_fn hmp_nbd_server_stop(const HmpArgs *args, GString *out)
 {
     GError *err = NULL;
 
@@ -65,46 +56,25 @@ void coroutine_fn hmp_nbd_server_stop(const char *args, GString *out)
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_nbd_server_add(const char *args, GString *out)
+void coroutine_fn hmp_nbd_server_add(const HmpArgs *args, GString *out)
 {
-    char flags[2] = "";
-    g_autofree char *device = NULL;
-    g_autofree char *name = NULL;
-    NbdServerAddOptions options = { NULL };
+    NbdServerAddOptions options = {
+        .device = args->word[0],
+        .name = args->word[1],
+        .has_writable = true,
+        .writable = args->flag[0],
+    };
     GError *err = NULL;
 
-    if (!hmp_take_flags("nbd_server_add", &args, "w", flags, out)) {
-        return;
-    }
-    device = hmp_word(&args);
-    name = hmp_word(&args);
-    if (!device) {
-        hmp_usage(out, "nbd_server_add", "device expected");
-        return;
-    }
-    options.device = device;
-    options.name = name;
-    options.has_writable = true;
-    options.writable = flags[0];
     qmp_nbd_server_add(&options, &err);
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_nbd_server_remove(const char *args, GString *out)
+void coroutine_fn hmp_nbd_server_remove(const HmpArgs *args, GString *out)
 {
-    char flags[2] = "";
-    g_autofree char *name = NULL;
     GError *err = NULL;
 
-    if (!hmp_take_flags("nbd_server_remove", &args, "f", flags, out)) {
-        return;
-    }
-    name = hmp_word(&args);
-    if (!name) {
-        hmp_usage(out, "nbd_server_remove", "name expected");
-        return;
-    }
-    qmp_nbd_server_remove(name, true, flags[0]
+    qmp_nbd_server_remove(args->word[0], true, args->flag[0]
                           ? BLOCK_EXPORT_REMOVE_MODE_HARD
                           : BLOCK_EXPORT_REMOVE_MODE_SAFE, &err);
     hmp_error(out, err);

@@ -11,10 +11,10 @@
 #include "qapi/qapi-visit-qom.h"
 #include "qom/object.h"
 
-void coroutine_fn hmp_object_add(const char *args, GString *out)
+void coroutine_fn hmp_object_add(const HmpArgs *args, GString *out)
 {
     GError *err = NULL;
-    json_t *tree = keyval_parse(args, "qom-type", NULL, &err);
+    json_t *tree = keyval_parse(args->word[0], "qom-type", NULL, &err);
     g_autoptr(ObjectOptions) options = NULL;
 
     options = tree ? qapi_ObjectOptions_from_keyval(tree, &err) : NULL;
@@ -25,15 +25,10 @@ void coroutine_fn hmp_object_add(const char *args, GString *out)
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_object_del(const char *args, GString *out)
+void coroutine_fn hmp_object_del(const HmpArgs *args, GString *out)
 {
-    g_autofree char *id = hmp_word(&args);
     GError *err = NULL;
 
-    if (id) {
-        object_del(id, &err);
-    } else {
-        hmp_usage(out, "object_del", "id expected");
-    }
+    object_del(args->word[0], &err);
     hmp_error(out, err);
 }

@@ -104,7 +104,7 @@ static void print_disk(const BlockReplicationInfo *info, GString *out)
     }
 }
 
-void coroutine_fn hmp_info_replication(const char *args, GString *out)
+void coroutine_fn hmp_info_replication(const HmpArgs *args, GString *out)
 {
     g_autoptr(BlockReplicationInfoList) list =
         qmp_query_block_replication(NULL);

@@ -11,7 +11,7 @@
 #include "qapi/qapi-commands-misc.h"
 #include "qapi/qapi-commands-run-state.h"
 
-void coroutine_fn hmp_stop(const char *args, GString *out)
+void coroutine_fn hmp_stop(const HmpArgs *args, GString *out)
 {
     GError *err = NULL;
 
@@ -19,12 +19,12 @@ void coroutine_fn hmp_stop(const char *args, GString *out)
     hmp_error(out, err);
 }
 
-void coroutine_fn hmp_cont(const char *args, GString *out)
+void coroutine_fn hmp_cont(const HmpArgs *args, GString *out)
 {
     qmp_cont(NULL);
 }
 
-void coroutine_fn hmp_quit(const char *args, GString *out)
+void coroutine_fn hmp_quit(const HmpArgs *args, GString *out)
 {
     qmp_quit(NULL);
 }

@@ -19,7 +19,7 @@ MAKERS = ('error_setg', 'error_setg_errno', 'error_set_class', 'error_prepend',
           'error_report', 'warn_report', 'info_report', 'nbd_client_fail',
           'nbd_connection_fail', 'nbd_option_reply_error', 'refuse',
           'colo_buffer_error', 'limit_error', 'syntax_error',
-          'bdrv_apply_auto_read_only', 'hmp_usage', 'g_string_append_printf',
+          'bdrv_apply_auto_read_only', 'usage', 'g_string_append_printf',
           'g_string_append')
 SOURCES = ('block', 'io', 'monitor', 'nbd', 'qapi', 'qom', 'replication',
            'storage-daemon', 'util')

@@ -50,6 +50,7 @@ static bool is_harmless(const char *text)
             return true;
         }
     }
+    /* What is no word is no command. */
     return !first;
 }
 
@@ -64,7 +65,8 @@ static void split(const char *text)
         text = p;
         g_free(word);
     }
-    g_assert_cmpint(*p, ==, 0);
+    /* A quote without end may be left. */
+    g_assert_true(*p == '\0' || *p == '"');
 }
 
 static void fuzz_monitor(const char *text)
