@@ -7,26 +7,34 @@
 #include "osdep.h"
 #include "monitor/hmp.h"
 
-#include "block/block-backend.h"
 #include "block/nbd-server.h"
 #include "io/socket.h"
+#include "qapi/qapi-commands-block-core.h"
 #include "qapi/qapi-commands-block-export.h"
 
-static void coroutine_fn export_all(bool writable, GError **errp)
+/* By name: adding an export yields, and a drive may go meanwhile. */
+static bool coroutine_fn export_all(bool writable, GError **errp)
 {
-    BlockBackend *blk = NULL;
+    g_autoptr(BlockInfoList) list = qmp_query_block(NULL);
+    BlockInfoList *item;
 
-    while ((blk = blk_next(blk)) && *errp == NULL) {
+    for (item = list; item; item = item->next) {
         NbdServerAddOptions options = {
-            .device = (char *)blk_name(blk),
+            .device = item->value->device,
             .has_writable = true,
             .writable = writable,
         };
+        GError *err = NULL;
 
-        if (*blk_name(blk) && blk_bs(blk)) {
-            qmp_nbd_server_add(&options, errp);
+        if (item->value->inserted) {
+            qmp_nbd_server_add(&options, &err);
+        }
+        if (err) {
+            g_propagate_error(errp, err);
+            return false;
         }
     }
+    return true;
 }
 
 void coroutine_fn hmp_nbd_server_start(const HmpArgs *args, GString *out)
@@ -42,8 +50,9 @@ void coroutine_fn hmp_nbd_server_start(const HmpArgs *args, GString *out)
     }
     addr = socket_parse(args->word[0], &err);
     options.addr = addr;
-    if (addr && nbd_server_co_start(&options, &err) && all) {
-        export_all(writable, &err);
+    if (addr && nbd_server_co_start(&options, &err) && all &&
+        !export_all(writable, &err)) {
+        nbd_server_co_stop(NULL);
     }
     hmp_error(out, err);
 }
