@@ -296,6 +296,9 @@ void coroutine_fn bdrv_co_close_all(void)
     }
     while ((bs = find_monitor_owned(graph))) {
         bs->monitor_owned = false;
+        /* A line of qemu-io may still be at work on it. */
+        bdrv_co_drained_begin(bs);
+        bdrv_drained_end(bs);
         bdrv_co_unref(bs);
     }
     aio_timer_del(&deadline);
