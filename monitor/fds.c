@@ -26,16 +26,17 @@ int monitor_get_fd(const char *name, GError **errp)
 void coroutine_fn qmp_getfd(const char *fdname, GError **errp)
 {
     Monitor *mon = monitor_current();
-    int fd;
+    /* Whatever comes of it: the next getfd has one of its own. */
+    int fd = mon ? monitor_take_fd(mon) : -1;
 
+    if (fd < 0) {
+        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
+        return;
+    }
     if (g_ascii_isdigit(fdname[0])) {
         error_setg(errp, "Parameter 'fdname' expects a name not starting "
                    "with a digit");
-        return;
-    }
-    fd = mon ? monitor_take_fd(mon) : -1;
-    if (fd < 0) {
-        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
+        close(fd);
         return;
     }
     g_hash_table_replace(monitor_hub()->fds, g_strdup(fdname),
