@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "util/log.h"
+
 static int report_fd = -1;      /* child: where the parent waits */
 static char *pidfile_path;      /* absolute: daemonize changes the folder */
 
@@ -59,9 +61,15 @@ bool daemonize_begin(GError **errp)
     return true;
 }
 
-bool daemonize_done(bool keep_stderr, GError **errp)
+bool daemonize_pending(void)
+{
+    return report_fd >= 0;
+}
+
+bool daemonize_done(GError **errp)
 {
     const char ok = 0;
+    int log = log_get_fd();
     int fd;
 
     if (report_fd < 0) {
@@ -77,9 +85,8 @@ bool daemonize_done(bool keep_stderr, GError **errp)
     }
     dup2(fd, STDIN_FILENO);
     dup2(fd, STDOUT_FILENO);
-    if (!keep_stderr) {
-        dup2(fd, STDERR_FILENO);
-    }
+    /* What libraries say before they abort belongs into the log, too. */
+    dup2(log == STDERR_FILENO ? fd : log, STDERR_FILENO);
     close(fd);
     /* A parent that was killed meanwhile is nobody's concern. */
     if (write(report_fd, &ok, 1) < 0) {

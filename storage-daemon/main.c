@@ -147,7 +147,7 @@ static bool run(AioContext *ctx, const CommandLine *cl)
 
     run_start(ctx, &m);
     if (!m.err) {
-        daemonize_done(command_line_has(cl, OPT_LOG), &m.err);
+        daemonize_done(&m.err);
     }
     started = !m.err;
     if (m.err) {

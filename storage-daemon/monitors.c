@@ -77,12 +77,23 @@ static void stream_opened(IOChannel *ioc, void *opaque)
     monitor_start(ioc, dm->hmp, dm->pretty, session_closed, dm);
 }
 
+static bool coroutine_fn add_chardev(const char *id,
+                                     const ChardevBackend *backend,
+                                     GError **errp)
+{
+    if (backend->type == CHARDEV_BACKEND_KIND_STDIO && daemonize_pending()) {
+        error_setg(errp, "cannot use stdio with -daemonize");
+        return false;
+    }
+    return chardev_co_add(id, backend, errp);
+}
+
 bool coroutine_fn daemon_add_chardev(const char *arg, GError **errp)
 {
     g_autofree char *id = NULL;
     g_autoptr(ChardevBackend) backend = chardev_option_parse(arg, &id, errp);
 
-    return backend && chardev_co_add(id, backend, errp);
+    return backend && add_chardev(id, backend, errp);
 }
 
 static bool attach(const char *id, bool own_chardev, bool hmp, bool pretty,
@@ -165,7 +176,7 @@ bool coroutine_fn daemon_add_monitor(DaemonOption option, const char *arg,
         return false;
     }
     id = g_strdup_printf("compat_monitor%u", daemon_monitors()->made_up_ids++);
-    if (!chardev_co_add(id, backend, errp)) {
+    if (!add_chardev(id, backend, errp)) {
         return false;
     }
     if (!attach(id, true, option == OPT_MONITOR, option == OPT_QMP_PRETTY,

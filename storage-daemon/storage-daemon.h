@@ -85,7 +85,8 @@ bool trace_option_apply(const char *arg, GError **errp);
  * daemonize_done() and ends with the same success.
  */
 bool daemonize_begin(GError **errp);
-bool daemonize_done(bool keep_stderr, GError **errp);
+bool daemonize_pending(void);   /* begun and not done */
+bool daemonize_done(GError **errp);
 
 /* -pidfile: write it, lock it for as long as we run. */
 bool pidfile_create(const char *path, GError **errp);

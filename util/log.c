@@ -30,6 +30,11 @@ bool log_set_file(const char *filename, GError **errp)
     return true;
 }
 
+int log_get_fd(void)
+{
+    return __atomic_load_n(&log_fd, __ATOMIC_ACQUIRE);
+}
+
 void log_vline(const char *prefix, const char *fmt, va_list ap)
 {
     g_autoptr(GString) line = g_string_new(prefix);
@@ -39,8 +44,7 @@ void log_vline(const char *prefix, const char *fmt, va_list ap)
     g_string_append_c(line, '\n');
 
     while (done < line->len) {
-        ssize_t n = write(__atomic_load_n(&log_fd, __ATOMIC_ACQUIRE),
-                          line->str + done, line->len - done);
+        ssize_t n = write(log_get_fd(), line->str + done, line->len - done);
 
         if (n < 0 && errno == EINTR) {
             continue;

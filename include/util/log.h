@@ -15,6 +15,9 @@
 /* Append to @filename from now on; NULL goes back to standard error. */
 bool log_set_file(const char *filename, GError **errp);
 
+/* Where the log goes now. */
+int log_get_fd(void);
+
 /* Write @prefix, the text and a line feed. */
 void log_vline(const char *prefix, const char *fmt, va_list ap)
     G_GNUC_PRINTF(2, 0);
