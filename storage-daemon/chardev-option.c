@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "block/keyval.h"
 #include "block/options.h"
 #include "qapi/qapi-visit-char.h"
 
@@ -44,7 +45,7 @@ static bool nest_address(json_t *opts, GError **errp)
     const char *type = is_unix ? "unix" : is_fd ? "fd" : "inet";
     json_t *data;
 
-    if ((is_unix || is_fd) && json_object_get(opts, "host")) {
+    if (is_unix + is_fd + (json_object_get(opts, "host") != NULL) > 1) {
         error_setg(errp, "'path', 'fd' and 'host' are mutually exclusive");
         return false;
     }
@@ -146,8 +147,8 @@ static bool put_host_port(json_t *opts, const char *text, GError **errp)
 
 ChardevBackend *chardev_compat_parse(const char *arg, GError **errp)
 {
-    g_autofree char *device = g_strndup(arg, strcspn(arg, ","));
-    const char *rest = arg + strlen(device);
+    const char *rest = arg;
+    g_autofree char *device = keyval_take_value(&rest);
     json_t *opts = optstr_parse(*rest ? rest + 1 : rest, errp);
     ChardevBackend *backend = NULL;
 

@@ -171,6 +171,9 @@ bool coroutine_fn daemon_add_monitor(DaemonOption option, const char *arg,
     if (option == OPT_MONITOR && is_storage_daemons(arg)) {
         return add_mon(arg, MONITOR_MODE_CONTROL, errp);
     }
+    if (option == OPT_MONITOR && g_str_equal(arg, "none")) {
+        return true;
+    }
     backend = chardev_compat_parse(arg, errp);
     if (!backend) {
         return false;
