@@ -34,6 +34,22 @@ static LayerStatus default_status(BlockDriverState *bs, int64_t offset,
     };
 }
 
+/* A block with both in it, and an unknown rest of a block, is data. */
+static void round_to_blocks(LayerStatus *st, int64_t align)
+{
+    bool is_data = (st->ret & BDRV_BLOCK_DATA) && !(st->ret & BDRV_BLOCK_ZERO);
+
+    if (IS_ALIGNED(st->pnum, align)) {
+        return;
+    }
+    if (!is_data && st->pnum > align) {
+        st->pnum = ROUND_DOWN(st->pnum, align);
+        return;
+    }
+    st->pnum = ROUND_UP(st->pnum, align);
+    st->ret = (st->ret & ~BDRV_BLOCK_ZERO) | BDRV_BLOCK_DATA;
+}
+
 static LayerStatus coroutine_fn driver_status(BlockDriverState *bs,
                                               bool want_zero, int64_t offset,
                                               int64_t bytes)
@@ -51,7 +67,8 @@ static LayerStatus coroutine_fn driver_status(BlockDriverState *bs,
     if (st.ret < 0) {
         return st;
     }
-    g_assert(st.pnum > 0 && IS_ALIGNED(st.pnum, align));
+    g_assert(st.pnum > 0);
+    round_to_blocks(&st, align);
     st.pnum = MIN(st.pnum - (offset - start), bytes);
     if (st.ret & BDRV_BLOCK_OFFSET_VALID) {
         st.map += offset - start;

@@ -99,15 +99,7 @@ int coroutine_fn file_co_block_status(BlockDriverState *bs, bool want_zero,
     if (ret < 0) {
         return BDRV_BLOCK_DATA | BDRV_BLOCK_OFFSET_VALID;
     }
-    if (f.end - offset < bytes) {
-        /* A block with both in it is data. */
-        *pnum = f.is_hole ? ROUND_DOWN(f.end - offset, s->align)
-                          : ROUND_UP(f.end - offset, s->align);
-        if (*pnum == 0) {
-            *pnum = s->align;
-            f.is_hole = false;
-        }
-    }
+    *pnum = MIN(f.end - offset, bytes);
     return BDRV_BLOCK_OFFSET_VALID |
            (f.is_hole ? BDRV_BLOCK_ZERO : BDRV_BLOCK_DATA);
 }

@@ -137,8 +137,8 @@ struct BlockDriver {
 
     /*
      * The status of the range from @offset on: returns BDRV_BLOCK_* and sets
-     * *pnum to 1..bytes, the length with that status (aligned as requests
-     * are).  @want_zero: exact about zeroes rather than fast.  With
+     * *pnum to 1..bytes, the length with that status; the core rounds it to
+     * whole blocks.  @want_zero: exact about zeroes rather than fast.  With
      * OFFSET_VALID, *map and *file are set.
      */
     int coroutine_fn (*bdrv_co_block_status)(BlockDriverState *bs,

@@ -133,6 +133,52 @@ static void test_status_tells_holes_from_data(Fixture *f, gconstpointer dir)
 
 /* Length */
 
+/* The file has zeroes for 64536 bytes, as the node above it counts. */
+G_GNUC_PRINTF(2, 0)
+static BlockBackend *open_above_a_hole(Fixture *f, const char *above)
+{
+    g_autofree char *raw = g_strdup_printf(
+        "{'driver': 'raw', 'offset': 1000, 'size': 131072, 'file': "
+        "{'driver': 'file', 'filename': '%s'}}", f->path);
+    BlockBackend *blk;
+
+    set_length(f, 256 * KiB);
+    blk = open_file(f);
+    g_assert_cmpint(test_write(f->ctx, blk, 64 * KiB, 4096, 1), ==, 0);
+    test_backend_free(f->ctx, blk);
+    return open_backend(f->ctx, above, raw);
+}
+
+/* What is partly zeroes and partly data is data, to who has blocks. */
+static void check_status_in_blocks(Fixture *f, const char *above, int64_t size)
+{
+    BlockBackend *blk = open_above_a_hole(f, above);
+    int64_t zero = ROUND_DOWN(64536, size), pnum;
+
+    g_assert_true(block_status(f->ctx, blk, 0, 128 * KiB, &pnum) &
+                  BDRV_BLOCK_ZERO);
+    g_assert_cmpint(pnum, ==, zero);
+    g_assert_false(block_status(f->ctx, blk, zero, size, &pnum) &
+                   BDRV_BLOCK_ZERO);
+    g_assert_cmpint(pnum, ==, size);
+    g_assert_false(block_status(f->ctx, blk, zero + size, 64 * KiB, &pnum) &
+                   BDRV_BLOCK_ZERO);
+    test_backend_free(f->ctx, blk);
+}
+
+static void test_status_of_quorum(Fixture *f, gconstpointer dir)
+{
+    check_status_in_blocks(f, "{'driver': 'quorum', 'vote-threshold': 1, "
+                           "'children': [{'driver': 'blkdebug', "
+                           "'align': 4096, 'image': %s}]}", 4096);
+}
+
+static void test_status_of_layers(Fixture *f, gconstpointer dir)
+{
+    check_status_in_blocks(f, "{'driver': 'colo-buffer', 'max-memory': "
+                           "67108864, 'backing': %s}", 512);
+}
+
 static void test_resize(Fixture *f, gconstpointer dir)
 {
     BlockBackend *blk = open_file(f);
@@ -688,6 +734,8 @@ int main(int argc, char **argv)
         { "data/unmapped-zeroes", test_unmapped_zeroes_free_space, NULL },
         { "data/discard", test_discard_frees_space, NULL },
         { "data/status", test_status_tells_holes_from_data, NULL },
+        { "status/quorum", test_status_of_quorum, NULL },
+        { "status/layers", test_status_of_layers, NULL },
         { "memory/zeroes", test_zeroes, "/dev/shm" },
         { "memory/unmapped-zeroes", test_unmapped_zeroes_free_space,
           "/dev/shm" },

@@ -272,10 +272,7 @@ int coroutine_fn colo_view_co_block_status(BlockDriverState *bs,
     if (source == FROM_DISK) {
         ret = bdrv_co_block_status(s->disk->bs, want_zero, offset, n, pnum,
                                    NULL, NULL);
-        if (ret >= 0) {
-            *pnum = MIN(n, ROUND_UP(*pnum, bs->bl.request_alignment));
-            ret &= BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO;
-        }
+        ret = ret < 0 ? ret : ret & (BDRV_BLOCK_DATA | BDRV_BLOCK_ZERO);
     }
     range_lock_unlock(&s->disk_lock, &hold);
     return ret;
