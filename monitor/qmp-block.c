@@ -26,6 +26,8 @@ void qmp_blockdev_del(const char *node_name, GError **errp)
 
 void qmp_blockdev_reopen(BlockdevOptionsList *options, GError **errp)
 {
+    GRAPH_COMMAND_GUARD();
+
     bdrv_co_reopen_multiple(options, errp);
 }
 

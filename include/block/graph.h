@@ -76,7 +76,7 @@ bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp);
 
 /*
  * blockdev-reopen: all of them or none.  Each option set is complete and
- * names its node.
+ * names its node.  Hold the graph mutex.
  */
 bool coroutine_fn bdrv_co_reopen_multiple(BlockdevOptionsList *list,
                                           GError **errp);
