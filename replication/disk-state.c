@@ -150,6 +150,24 @@ static ReplicationStateFile *new_claim(ReplicatedDisk *disk)
     return claim;
 }
 
+/* One file cannot say what two images are worth. */
+static bool check_file_is_ours(const ReplicatedDisk *disk, GError **errp)
+{
+    ReplicatedDisk *other;
+
+    TAILQ_FOREACH(other, &replication_group()->disks, link) {
+        if (other->claim && other->record == disk->record &&
+            memcmp(&other->image, &disk->image, sizeof(disk->image))) {
+            error_setg(errp, "State file '%s' of disk '%s' is in use by disk "
+                       "'%s', which has another image", disk->record->path,
+                       replicated_disk_name(disk),
+                       replicated_disk_name(other));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool coroutine_fn replicated_disk_co_claim(ReplicatedDisk *disk,
                                            GError **errp)
 {
@@ -158,6 +176,9 @@ bool coroutine_fn replicated_disk_co_claim(ReplicatedDisk *disk,
         return true;
     }
     g_assert(!disk->claim);
+    if (!check_file_is_ours(disk, errp)) {
+        return false;
+    }
     disk->claim = new_claim(disk);
     return state_record_co_write(disk->record, errp);
 }
