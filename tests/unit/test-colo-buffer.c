@@ -231,6 +231,20 @@ static void test_full_layers_fail_own_writes(Fixture *f, gconstpointer data)
     g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, 0);
 }
 
+/* Without them replication can go on, without a forward it cannot. */
+static void test_own_writes_leave_the_reserve(Fixture *f, gconstpointer data)
+{
+    Storage *st = &((ColoBuffer *)f->bs->opaque)->storage;
+
+    st->max_memory_chunks = 12;
+    g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, -ENOSPC);
+    g_assert_cmpint(forward(f, 0, 512, 0x22), ==, 0);
+    g_assert_cmpint(f->last_error, ==, 0);
+    st->max_memory_chunks = 13;
+    checkpoint(f);
+    g_assert_cmpint(test_write(f->ctx, f->blk, 0, 512, 1), ==, 0);
+}
+
 /* A spill file on a full file system */
 
 static void limit_file_size(rlim_t bytes)
@@ -255,7 +269,7 @@ static void setup_spilled(Fixture *f, gconstpointer data)
     rmdir(dir);
     st = &((ColoBuffer *)f->bs->opaque)->storage;
     st->max_memory_chunks = 0;
-    st->max_spill_chunks = 8;
+    st->max_spill_chunks = 20;
 }
 
 static void teardown_spilled(Fixture *f, gconstpointer data)
@@ -314,6 +328,7 @@ int main(int argc, char **argv)
         { "/colo-buffer/high-mark", test_high_mark_once_per_epoch },
         { "/colo-buffer/full", test_full_layers_leave_the_disk },
         { "/colo-buffer/full-own", test_full_layers_fail_own_writes },
+        { "/colo-buffer/reserve", test_own_writes_leave_the_reserve },
     };
 
     g_test_init(&argc, &argv, NULL);

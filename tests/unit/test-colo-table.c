@@ -87,7 +87,7 @@ static void setup(Fixture *f, gconstpointer spill)
     g_assert_true(storage_open(&f->storage, f->ctx,
                                spill ? ARENA_CHUNK_SIZE : 16 * MiB,
                                spill ? file : NULL, 16 * MiB, NULL));
-    f->layer = layer_new();
+    f->layer = layer_new(0);
 }
 
 static void coroutine_fn close_entry(void *opaque)
@@ -214,7 +214,7 @@ static void test_memory_is_returned(Fixture *f, gconstpointer spill)
     layer_reserve(f->layer, &f->storage, 0, 8 * MiB);
     g_assert_cmpuint(f->storage.memory_chunks, ==, 8);
     layer_free(f->layer, &f->storage);
-    f->layer = layer_new();
+    f->layer = layer_new(0);
     g_assert_cmpuint(f->storage.memory_chunks, ==, 0);
     g_assert_cmpuint(f->storage.arena.free->len, ==, 8);
 
@@ -222,7 +222,7 @@ static void test_memory_is_returned(Fixture *f, gconstpointer spill)
     for (int i = 0; i < 40; i++) {
         layer_reserve(f->layer, &f->storage, 0, 3 * MiB);
         layer_free(f->layer, &f->storage);
-        f->layer = layer_new();
+        f->layer = layer_new(0);
         f->clock.now_ns += 100 * SCALE_MS;
         aio_poll(f->ctx, false);
     }
@@ -250,7 +250,7 @@ static void test_spill_file_is_emptied(Fixture *f, gconstpointer spill)
                     ==, 0);
     rw(f, 3 * spilled, sizeof(data), data, true);
     layer_free(f->layer, &f->storage);
-    f->layer = layer_new();
+    f->layer = layer_new(0);
     g_assert_true(f->storage.truncating);
 
     memset(data, 0x33, sizeof(data));

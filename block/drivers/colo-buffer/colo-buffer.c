@@ -26,6 +26,7 @@
 #define MIN_RESERVE (8 * MiB + 256 * 2 * COLO_BLOCK_SIZE + \
                      2 * ARENA_CHUNK_SIZE)
 #define MIN_MAX_MEMORY (16 * ARENA_CHUNK_SIZE)
+#define RESERVE_CHUNKS (MIN_RESERVE / ARENA_CHUNK_SIZE)
 
 /* State */
 
@@ -110,9 +111,20 @@ static void exchange_layers(ColoBuffer *s, Layer *active, Layer *hidden)
     aio_bh_schedule_oneshot(s->bs->ctx, free_retired, old);
 }
 
+/* Own writes leave the reserve: a forward that finds no room is the end. */
+static Layer *active_new(void)
+{
+    return layer_new(RESERVE_CHUNKS);
+}
+
+static Layer *hidden_new(void)
+{
+    return layer_new(0);
+}
+
 void colo_buffer_forget(ColoBuffer *s)
 {
-    exchange_layers(s, layer_new(), layer_new());
+    exchange_layers(s, active_new(), hidden_new());
 }
 
 static bool coroutine_fn colo_buffer_start(BlockDriverState *bs,
@@ -133,8 +145,8 @@ static bool coroutine_fn colo_buffer_prepare(BlockDriverState *bs,
     ColoBuffer *s = bs->opaque;
 
     g_assert(!s->next_active);
-    s->next_active = layer_new();
-    s->next_hidden = layer_new();
+    s->next_active = active_new();
+    s->next_hidden = hidden_new();
     return true;
 }
 
@@ -278,8 +290,8 @@ static bool coroutine_fn colo_buffer_co_open(BlockDriverState *bs,
     s->max_bytes = ((int64_t)s->storage.max_memory_chunks +
                     s->storage.max_spill_chunks) * ARENA_CHUNK_SIZE;
     s->high_bytes = s->max_bytes - MAX(s->max_bytes / 4, MIN_RESERVE);
-    s->active = layer_new();
-    s->hidden = layer_new();
+    s->active = active_new();
+    s->hidden = hidden_new();
     return true;
 }
 

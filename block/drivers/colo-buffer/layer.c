@@ -10,10 +10,11 @@
 #define SLOTS_PER_CHUNK (ARENA_CHUNK_SIZE / COLO_BLOCK_SIZE)
 #define SPILLED UINT32_C(0x80000000)
 
-Layer *layer_new(void)
+Layer *layer_new(unsigned leave)
 {
     Layer *layer = g_new0(Layer, 1);
 
+    layer->leave = leave;
     layer->memory = g_ptr_array_new();
     layer->spill = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     return layer;
@@ -134,10 +135,15 @@ void layer_unmark(Layer *layer, int64_t offset, int64_t bytes)
 
 /* Slots */
 
+static bool may_grow(const Layer *layer, const Storage *st)
+{
+    return storage_free_chunks(st) > layer->leave;
+}
+
 static bool give_memory_slot(Layer *layer, Storage *st, uint32_t *slot)
 {
     if (layer->memory_slots == layer->memory->len * SLOTS_PER_CHUNK) {
-        void *chunk = storage_get_memory(st);
+        void *chunk = may_grow(layer, st) ? storage_get_memory(st) : NULL;
 
         if (!chunk) {
             return false;
@@ -151,7 +157,7 @@ static bool give_memory_slot(Layer *layer, Storage *st, uint32_t *slot)
 static bool give_spill_slot(Layer *layer, Storage *st, uint32_t *slot)
 {
     if (layer->spill_slots == layer->spill->len * SLOTS_PER_CHUNK) {
-        int64_t chunk = storage_get_spill(st);
+        int64_t chunk = may_grow(layer, st) ? storage_get_spill(st) : -1;
         uint32_t number = chunk;
 
         if (chunk < 0) {

@@ -23,9 +23,10 @@ typedef struct Layer {
     uint32_t memory_slots;      /* given out */
     uint32_t spill_slots;
     int64_t bytes;              /* held */
+    unsigned leave;             /* chunks that it leaves to others */
 } Layer;
 
-Layer *layer_new(void);
+Layer *layer_new(unsigned leave);
 /* Return the chunks to @st and free the rest. */
 void layer_free(Layer *layer, Storage *st);
 

@@ -219,6 +219,7 @@ void colo_buffer_begin_merge(BlockDriverState *bs)
         .total = s->active->bytes + s->hidden->bytes,
     };
     s->settling = true;
+    s->active->leave = 0;       /* nothing is forwarded any more */
     colo_buffer_set_mode(s, COLO_BUFFER_MERGE);
     /* Until now a flush meant: in active, which is all there was. */
     bdrv_mark_unflushed(bs);

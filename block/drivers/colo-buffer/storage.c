@@ -94,6 +94,12 @@ void coroutine_fn storage_co_close(Storage *st)
 
 /* Chunks */
 
+int64_t storage_free_chunks(const Storage *st)
+{
+    return (int64_t)st->max_memory_chunks - st->memory_chunks +
+           st->max_spill_chunks - st->spill_chunks;
+}
+
 void *storage_get_memory(Storage *st)
 {
     void *chunk = NULL;

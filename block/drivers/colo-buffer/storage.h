@@ -42,6 +42,8 @@ bool storage_open(Storage *st, AioContext *ctx, int64_t max_memory,
 /* Also what storage_open() left half-way. */
 void coroutine_fn storage_co_close(Storage *st);
 
+/* Those that nobody has, of both kinds. */
+int64_t storage_free_chunks(const Storage *st);
 /* A chunk of memory or NULL; the number of a chunk of the file or -1. */
 void *storage_get_memory(Storage *st);
 int64_t storage_get_spill(Storage *st);
