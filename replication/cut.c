@@ -199,21 +199,6 @@ int64_t replication_cut_open(ReplicationCut *cut)
     return (cut->open_ns - cut->closed_ns) / SCALE_US;
 }
 
-static bool part_is_busy(const CutDisk *part)
-{
-    guint i;
-
-    if (part->pending) {
-        return true;
-    }
-    for (i = 0; i < part->gates->len; i++) {
-        if (blk_changes_in_flight(part->gates->pdata[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Cancelling */
 
 static bool is_changing(const ReplicationCut *cut)
@@ -285,22 +270,19 @@ void replication_cut_cancel(ReplicationCut *cut, const char *why)
 static void deadline_expired(void *opaque)
 {
     ReplicationCut *cut = opaque;
-    const char *name = "?";
     g_autofree char *why = NULL;
-    guint i;
+    guint i = 0;
 
     if (cut->step == CUT_STOPPING) {
         give_up_peers(cut, -ETIMEDOUT);
         return;
     }
-    for (i = 0; i < cut->disks->len; i++) {
-        if (part_is_busy(&cut->parts[i])) {
-            name = replicated_disk_name(cut->parts[i].disk);
-            break;
-        }
+    while (!cut->parts[i].pending) {
+        i++;
     }
     why = g_strdup_printf("Requests of disk '%s' did not end within %d "
-                          "seconds, nothing has been changed", name,
+                          "seconds, nothing has been changed",
+                          replicated_disk_name(cut->parts[i].disk),
                           (int)(REPLICATION_DEADLINE_NS /
                                 NANOSECONDS_PER_SECOND));
     replication_cut_cancel(cut, why);
@@ -322,12 +304,14 @@ bool replication_cut_check(ReplicationCut *cut, GError **errp)
 
 /* Parts side by side */
 
+/* The last one is in time, even if the deadline comes before the owner runs. */
 static void part_ended(CutDisk *part)
 {
     ReplicationCut *cut = part->cut;
 
     part->pending = false;
     if (--cut->pending == 0) {
+        aio_timer_del(&cut->deadline);
         wake_owner(cut);
     }
     cut_unref(cut);
@@ -380,6 +364,9 @@ static bool coroutine_fn cut_co_run(ReplicationCut *cut,
 
     cut->step = step;
     cut->pending = cut->disks->len;
+    if (cut->pending) {
+        arm_deadline(cut);
+    }
     for (i = 0; i < cut->disks->len; i++) {
         cut->parts[i].pending = true;
         cut->refs++;
@@ -400,17 +387,11 @@ bool coroutine_fn replication_cut_co_rest(ReplicationCut *cut, GError **errp)
     if (!replication_cut_check(cut, errp)) {
         return false;
     }
-    arm_deadline(cut);
     if (!cut_co_run(cut, settle_entry, CUT_SETTLE, errp)) {
         return false;
     }
     close_gates(cut);
-    arm_deadline(cut);
-    if (!cut_co_run(cut, drain_entry, CUT_DRAIN, errp)) {
-        return false;
-    }
-    aio_timer_del(&cut->deadline);
-    return true;
+    return cut_co_run(cut, drain_entry, CUT_DRAIN, errp);
 }
 
 bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
@@ -418,11 +399,9 @@ bool coroutine_fn replication_cut_co_prepare(ReplicationCut *cut,
 {
     guint i;
 
-    arm_deadline(cut);
     if (!cut_co_run(cut, prepare_entry, CUT_PREPARE, errp)) {
         return false;
     }
-    aio_timer_del(&cut->deadline);
     for (i = 0; i < cut->disks->len; i++) {
         if (!cut->parts[i].ok) {
             g_propagate_error(errp, g_steal_pointer(&cut->parts[i].err));

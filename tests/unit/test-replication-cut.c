@@ -142,6 +142,30 @@ static void test_deadline_of_start(Fixture *f, gconstpointer data)
     start(f);
 }
 
+static void release_prepare(void *opaque)
+{
+    fake_release(opaque, FAKE_PREPARE);
+}
+
+/* A peer is given up just then, and that is what the command tells. */
+static void test_last_moment(Fixture *f, gconstpointer data)
+{
+    Replication *last = fakes[f->n - 1];
+    g_autofree char *text = g_strdup_printf("prepare of disk %d failed",
+                                            f->n - 1);
+    AioTimer timer;
+    Command c;
+
+    start(f);
+    last->hold[FAKE_PREPARE] = last->fail[FAKE_PREPARE] = true;
+    begin(&c, f, CHECKPOINT);
+    aio_timer_init(&timer, f->ctx, release_prepare, last);
+    aio_timer_mod(&timer, aio_next_deadline_ns(f->ctx) - 1);
+    pass_deadline(f);
+    assert_ended(&c, text);
+    assert_gates(f, false);
+}
+
 static void test_deadline_of_prepare(Fixture *f, gconstpointer data)
 {
     for (int i = 0; i < f->n; i++) {
@@ -510,6 +534,7 @@ int main(int argc, char **argv)
         { "deadline-requests", test_deadline_of_requests },
         { "deadline-start", test_deadline_of_start },
         { "deadline-prepare", test_deadline_of_prepare },
+        { "deadline-last-moment", test_last_moment },
         { "deadline-stop", test_deadline_of_stop },
         { "shutdown-late", test_shutdown_looks_at_what_is_there },
         { "shutdown-deadline", test_shutdown_does_not_wait_for_ever },
