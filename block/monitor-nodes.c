@@ -45,22 +45,56 @@ static char *describe_users(BlockDriverState *bs)
 }
 
 /*
- * Nobody is above the node, but somebody holds it: what a command has started
- * and not waited for, such as the note that a replicated disk is consistent.
+ * Nobody is above the node, but somebody holds it besides the monitor and us:
+ * what a command has started and not waited for, such as the note that a
+ * replicated disk is consistent.
  */
 static void coroutine_fn wait_until_let_go(BlockDriverState *bs)
 {
     int ms;
 
-    for (ms = 0; ms < LET_GO_MS && bs->refcnt > 1 &&
+    for (ms = 0; ms < LET_GO_MS && bs->refcnt > 2 &&
          LIST_EMPTY(&bs->parents); ms++) {
         co_sleep_ns(SCALE_MS);
     }
 }
 
+static bool check_owned(BlockDriverState *bs, GError **errp)
+{
+    if (!bs->monitor_owned) {
+        error_setg(errp, "Node %s is not owned by the monitor",
+                   bs->node_name);
+    }
+    return bs->monitor_owned;
+}
+
+/* @bs is referenced by the caller. */
+static bool coroutine_fn monitor_let_go(BlockDriverState *bs, GError **errp)
+{
+    if (!check_owned(bs, errp)) {
+        return false;
+    }
+    wait_until_let_go(bs);
+    /* Meanwhile all may have been closed. */
+    if (!check_owned(bs, errp)) {
+        return false;
+    }
+    if (bs->refcnt > 2) {
+        g_autofree char *users = describe_users(bs);
+
+        error_setg(errp, "Block device %s is in use%s%s", bs->node_name,
+                   *users ? " by " : "", users);
+        return false;
+    }
+    bs->monitor_owned = false;
+    bdrv_co_unref(bs);
+    return true;
+}
+
 bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp)
 {
     BlockDriverState *bs;
+    bool ok;
 
     GRAPH_COMMAND_GUARD();
     bs = bdrv_find_node(node_name);
@@ -68,19 +102,8 @@ bool coroutine_fn bdrv_co_monitor_del(const char *node_name, GError **errp)
         error_setg(errp, "Failed to find node with node-name='%s'", node_name);
         return false;
     }
-    if (!bs->monitor_owned) {
-        error_setg(errp, "Node %s is not owned by the monitor", node_name);
-        return false;
-    }
-    wait_until_let_go(bs);
-    if (bs->refcnt > 1) {
-        g_autofree char *users = describe_users(bs);
-
-        error_setg(errp, "Block device %s is in use%s%s", node_name,
-                   *users ? " by " : "", users);
-        return false;
-    }
-    bs->monitor_owned = false;
+    bdrv_ref(bs);
+    ok = monitor_let_go(bs, errp);
     bdrv_co_unref(bs);
-    return true;
+    return ok;
 }

@@ -480,6 +480,47 @@ static void test_node_in_use_at_exit_is_named(Fixture *f, gconstpointer data)
     log_capture_end("node 'disk' is still in use at exit");
 }
 
+typedef struct MonitorDel {
+    GError *err;
+    bool ended;
+} MonitorDel;
+
+static void coroutine_fn monitor_del_entry(void *opaque)
+{
+    MonitorDel *del = opaque;
+
+    g_assert_false(bdrv_co_monitor_del("disk", &del->err));
+    del->ended = true;
+}
+
+/* The end comes while blockdev-del waits for who is about to let go. */
+static void test_close_all_during_a_deletion(void)
+{
+    static const BlockDriver *const drivers[] = { &test_disk_driver, NULL };
+    AioVirtualClock clock = { 0 };
+    AioContext *ctx = aio_context_new(&clock, NULL);
+    MonitorDel del = { NULL };
+    BlockDriverState *bs;
+
+    bdrv_register_drivers(drivers);
+    bs = test_open_disk(ctx, "disk");
+    bs->monitor_owned = true;
+    bdrv_ref(bs);
+    coroutine_start(monitor_del_entry, &del);
+    g_assert_false(del.ended);
+    log_capture_begin();
+    test_run(ctx, close_all_entry, NULL);
+    log_capture_end("node 'disk' is still in use at exit");
+    while (!del.ended) {
+        clock.now_ns = aio_next_deadline_ns(ctx);
+        test_settle(ctx);
+    }
+    assert_error(&del.err, "Node disk is not owned by the monitor");
+    g_assert_cmpuint(bs->refcnt, ==, 1);
+    test_unref(ctx, bs);
+    aio_context_free(ctx);
+}
+
 /*
  * Closing a node whose peer does not answer the last flush ends by the
  * deadline, on a clock that the test moves.
@@ -585,6 +626,7 @@ int main(int argc, char **argv)
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);
     }
+    g_test_add_func("/graph/close/deletion", test_close_all_during_a_deletion);
     g_test_add_func("/graph/close/dead-peer",
                     test_close_gives_up_on_a_dead_peer);
     g_test_add_func("/graph/drain-deadline", test_drain_gives_up_in_time);
