@@ -105,67 +105,14 @@ void bdrv_write_done(BlockDriverState *bs, int64_t offset, int64_t bytes)
     }
 }
 
-/*
- * Zeroes with unaligned ends: the ends are read, zeroed and written back as
- * data, the whole blocks between them go the short way.
- */
-static int coroutine_fn padded_zeroes(BlockDriverState *bs, int64_t offset,
-                                      int64_t bytes, BdrvRequestFlags flags)
-{
-    uint32_t align = bs->bl.request_alignment;
-    int64_t start = ROUND_UP(offset, align);
-    int64_t end = ROUND_DOWN(offset + bytes, align);
-    int64_t parts[3][2] = {
-        { offset, MIN(start, offset + bytes) - offset },
-        { start, end - start },
-        { MAX(end, start), offset + bytes - MAX(end, start) },
-    };
-
-    if (flags & BDRV_REQ_NO_FALLBACK) {
-        return -ENOTSUP;
-    }
-    for (int i = 0; i < 3; i++) {
-        BdrvPadding pad;
-        IOVector zeroes;
-        g_autofree void *buf = NULL;
-        int ret;
-
-        if (parts[i][1] <= 0) {
-            continue;
-        }
-        if (i == 1) {
-            ret = bdrv_aligned_co_pwritev(bs, parts[i][0], parts[i][1], NULL,
-                                          flags | BDRV_REQ_ZERO_WRITE);
-        } else {
-            buf = g_malloc0(parts[i][1]);
-            iov_init_buf(&zeroes, buf, parts[i][1]);
-            bdrv_padding_init(&pad, bs, parts[i][0], parts[i][1], &zeroes);
-            ret = bdrv_padding_co_read(bs, &pad, parts[i][0], parts[i][1]);
-            if (ret >= 0) {
-                ret = bdrv_aligned_co_pwritev(bs, parts[i][0] - pad.head,
-                                              parts[i][1] + pad.head + pad.tail,
-                                              &pad.qiov,
-                                              flags & BDRV_REQ_FUA);
-            }
-            bdrv_padding_destroy(&pad);
-        }
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    return 0;
-}
-
-static int coroutine_fn padded_pwritev(BlockDriverState *bs, int64_t offset,
-                                       int64_t bytes, IOVector *qiov,
-                                       BdrvRequestFlags flags)
+/* Data with unaligned ends: their blocks are read, merged and written. */
+static int coroutine_fn padded_data(BlockDriverState *bs, int64_t offset,
+                                    int64_t bytes, const IOVector *qiov,
+                                    BdrvRequestFlags flags)
 {
     BdrvPadding pad;
     int ret;
 
-    if (flags & BDRV_REQ_ZERO_WRITE) {
-        return padded_zeroes(bs, offset, bytes, flags);
-    }
     bdrv_padding_init(&pad, bs, offset, bytes, qiov);
     ret = bdrv_padding_co_read(bs, &pad, offset, bytes);
     if (ret >= 0) {
@@ -175,6 +122,52 @@ static int coroutine_fn padded_pwritev(BlockDriverState *bs, int64_t offset,
     }
     bdrv_padding_destroy(&pad);
     return ret;
+}
+
+/* Zeroes within a block are data. */
+static int coroutine_fn padded_zero_edge(BlockDriverState *bs, int64_t offset,
+                                         int64_t bytes, BdrvRequestFlags flags)
+{
+    g_autofree void *buf = g_malloc0(bytes);
+    IOVector zeroes;
+
+    iov_init_buf(&zeroes, buf, bytes);
+    return padded_data(bs, offset, bytes, &zeroes, flags & BDRV_REQ_FUA);
+}
+
+/* Zeroes with unaligned ends: the whole blocks in between go the short way. */
+static int coroutine_fn padded_zeroes(BlockDriverState *bs, int64_t offset,
+                                      int64_t bytes, BdrvRequestFlags flags)
+{
+    uint32_t align = bs->bl.request_alignment;
+    int64_t behind = offset + bytes;
+    int64_t start = MIN(ROUND_UP(offset, align), behind);
+    int64_t end = MAX(ROUND_DOWN(behind, align), start);
+    int ret = 0;
+
+    if (flags & BDRV_REQ_NO_FALLBACK) {
+        return -ENOTSUP;
+    }
+    if (offset < start) {
+        ret = padded_zero_edge(bs, offset, start - offset, flags);
+    }
+    if (ret >= 0 && start < end) {
+        ret = bdrv_aligned_co_pwritev(bs, start, end - start, NULL,
+                                      flags | BDRV_REQ_ZERO_WRITE);
+    }
+    if (ret >= 0 && end < behind) {
+        ret = padded_zero_edge(bs, end, behind - end, flags);
+    }
+    return ret;
+}
+
+static int coroutine_fn padded_pwritev(BlockDriverState *bs, int64_t offset,
+                                       int64_t bytes, IOVector *qiov,
+                                       BdrvRequestFlags flags)
+{
+    return flags & BDRV_REQ_ZERO_WRITE
+        ? padded_zeroes(bs, offset, bytes, flags)
+        : padded_data(bs, offset, bytes, qiov, flags);
 }
 
 /* Whether @child may write to its node. */

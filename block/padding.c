@@ -22,10 +22,7 @@ void bdrv_padding_init(BdrvPadding *pad, BlockDriverState *bs, int64_t offset,
     pad->buf_len = pad->merged ? align : 2 * align;
     pad->buf = bdrv_blockalign(bs, pad->buf_len);
 
-    iov_init(&pad->qiov, (qiov ? qiov->niov : 0) + 2);
-    if (!qiov) {
-        return;
-    }
+    iov_init(&pad->qiov, qiov->niov + 2);
     if (pad->head) {
         iov_add(&pad->qiov, pad->buf, pad->head);
     }

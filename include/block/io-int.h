@@ -21,10 +21,7 @@ typedef struct BdrvPadding {
     IOVector qiov;              /* head, the caller's data, tail */
 } BdrvPadding;
 
-/*
- * Set up @pad for a request that is not aligned to bs->bl.request_alignment.
- * @qiov may be NULL (zeroes): then @pad->qiov stays empty.
- */
+/* Set up @pad for a request not aligned to bs->bl.request_alignment. */
 void bdrv_padding_init(BdrvPadding *pad, BlockDriverState *bs, int64_t offset,
                        int64_t bytes, const IOVector *qiov);
 void bdrv_padding_destroy(BdrvPadding *pad);
