@@ -168,6 +168,6 @@ void coroutine_fn drive_co_close_all(void)
     GRAPH_COMMAND_GUARD();
     while ((blk = first_drive())) {
         drive_info_del(blk_name(blk));
-        blk_co_unref(blk);
+        blk_co_delete_named(blk);
     }
 }

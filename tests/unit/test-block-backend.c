@@ -5,6 +5,8 @@
  */
 
 #include "osdep.h"
+#include "block/graph.h"
+#include "block/options.h"
 #include "block-helpers.h"
 
 typedef struct Fixture {
@@ -360,6 +362,30 @@ static void test_looking_at_a_leaving_backend(Fixture *f, gconstpointer data)
     g_assert_null(blk_next(f->blk));
 }
 
+static void coroutine_fn drive_entry(void *opaque)
+{
+    g_autoptr(GError) err = NULL;
+    BlockBackend *blk;
+
+    drive_co_add("driver=null-co,id=d", false, &err);
+    g_assert_no_error(err);
+    blk = blk_by_name("d");
+    blk_ref(blk);
+    drive_co_close_all();
+    bdrv_co_close_all();
+    g_assert_null(blk_bs(blk));
+    blk_co_unref(blk);
+}
+
+/* A command that still uses a drive at the end. */
+static void test_drive_in_use_at_exit(void)
+{
+    AioContext *ctx = test_block_begin();
+
+    test_run(ctx, drive_entry, NULL);
+    test_block_end(ctx);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -389,5 +415,6 @@ int main(int argc, char **argv)
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);
     }
+    g_test_add_func("/backend/drive-at-exit", test_drive_in_use_at_exit);
     return g_test_run();
 }
