@@ -152,29 +152,44 @@ void graph_tx_set_perm(GraphTx *tx, BdrvChild *child, uint64_t perm,
 
 /* The check */
 
-static void visit(GraphTx *tx, BlockDriverState *bs, GHashTable *seen)
+/* Nodes that were visited: those whose children are, or are being. */
+enum { VISITING = 1, VISITED };
+
+static bool visit(GraphTx *tx, BlockDriverState *bs, GHashTable *nodes,
+                  GError **errp)
 {
     BdrvChild *child;
 
-    if (!g_hash_table_add(seen, bs)) {
-        return;
+    if (g_hash_table_contains(nodes, bs)) {
+        return true;
     }
+    g_hash_table_insert(nodes, bs, GINT_TO_POINTER(VISITING));
     LIST_FOREACH(child, &bs->children, next) {
-        if (child->bs) {
-            visit(tx, child->bs, seen);
+        if (g_hash_table_lookup(nodes, child->bs) ==
+            GINT_TO_POINTER(VISITING)) {
+            error_setg(errp, "Making '%s' a child of '%s' would create a "
+                       "cycle", child->bs->node_name, bs->node_name);
+            return false;
+        }
+        if (child->bs && !visit(tx, child->bs, nodes, errp)) {
+            return false;
         }
     }
+    g_hash_table_insert(nodes, bs, GINT_TO_POINTER(VISITED));
     g_ptr_array_add(tx->order, bs);
+    return true;
 }
 
 /* Depth first, post-order, reversed: every node after all its parents. */
-static void sort_affected(GraphTx *tx)
+static bool sort_affected(GraphTx *tx, GError **errp)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) nodes = g_hash_table_new(NULL, NULL);
     guint n;
 
     for (guint i = 0; i < tx->roots->len; i++) {
-        visit(tx, tx->roots->pdata[i], seen);
+        if (!visit(tx, tx->roots->pdata[i], nodes, errp)) {
+            return false;
+        }
     }
     n = tx->order->len;
     for (guint i = 0; i < n / 2; i++) {
@@ -183,6 +198,7 @@ static void sort_affected(GraphTx *tx)
         tx->order->pdata[i] = tx->order->pdata[n - 1 - i];
         tx->order->pdata[n - 1 - i] = tmp;
     }
+    return true;
 }
 
 static bool check_pair(BdrvChild *a, BdrvChild *b, GError **errp)
@@ -281,7 +297,9 @@ static bool check_node(GraphTx *tx, BlockDriverState *bs, GError **errp)
 
 static bool check_all(GraphTx *tx, GError **errp)
 {
-    sort_affected(tx);
+    if (!sort_affected(tx, errp)) {
+        return false;
+    }
     while (tx->checked < tx->order->len) {
         if (!check_node(tx, tx->order->pdata[tx->checked], errp)) {
             return false;

@@ -147,13 +147,6 @@ static bool check_child(Reopen *reopen, BdrvChild *child, json_t *old,
     if (!change.to) {
         return false;
     }
-    if (bdrv_is_above_or_same(change.to,
-                              bdrv_child_parent_node(child))) {
-        error_setg(errp, "Making '%s' a child of '%s' would create a cycle",
-                   change.to->node_name,
-                   bdrv_child_parent_node(child)->node_name);
-        return false;
-    }
     if (change.to != child->bs) {
         if (!check_not_frozen(&change, errp)) {
             return false;

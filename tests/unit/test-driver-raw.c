@@ -172,6 +172,88 @@ static void test_reopen_on_another_file(Fixture *f, gconstpointer unused)
     test_unref(f->ctx, small);
 }
 
+typedef struct ReopenTwo {
+    BlockdevOptionsList list[2];
+    GError *err;
+} ReopenTwo;
+
+static void coroutine_fn reopen_two_entry(void *opaque)
+{
+    ReopenTwo *two = opaque;
+
+    two->list[0].next = &two->list[1];
+    bdrv_co_reopen_multiple(two->list, &two->err);
+}
+
+G_GNUC_PRINTF(1, 2)
+static BlockdevOptions *options(const char *fmt, ...)
+{
+    BlockdevOptions *result;
+    va_list ap;
+
+    va_start(ap, fmt);
+    result = options_from_json(fmt, ap);
+    va_end(ap);
+    return result;
+}
+
+/* Each of the changes would do no harm alone. */
+static void test_reopen_in_a_circle(Fixture *f, gconstpointer unused)
+{
+    static const char raw[] = "{'driver': 'raw', 'node-name': '%s', "
+                              "'file': '%s'}";
+    BlockDriverState *disk = open_node(f->ctx, NULL, "{'driver': 'null-co', "
+                                       "'node-name': 'disk'}");
+    BlockDriverState *a = open_node(f->ctx, NULL, raw, "a", "disk");
+    BlockDriverState *b = open_node(f->ctx, NULL, raw, "b", "disk");
+    ReopenTwo two = {
+        .list = {
+            { .value = options(raw, "a", "b") },
+            { .value = options(raw, "b", "a") },
+        },
+    };
+
+    test_run(f->ctx, reopen_two_entry, &two);
+    g_assert_cmpstr(two.err->message, ==,
+                    "Making 'b' a child of 'a' would create a cycle");
+    g_error_free(two.err);
+    g_assert_true(a->file->bs == disk && b->file->bs == disk);
+    qapi_free_BlockdevOptions(two.list[0].value);
+    qapi_free_BlockdevOptions(two.list[1].value);
+    test_unref(f->ctx, a);
+    test_unref(f->ctx, b);
+    test_unref(f->ctx, disk);
+}
+
+static void test_reopen_turns_a_chain_round(Fixture *f,
+                                            gconstpointer unused)
+{
+    static const char raw[] = "{'driver': 'raw', 'node-name': '%s', "
+                              "'file': '%s'}";
+    BlockDriverState *disk = open_node(f->ctx, NULL, "{'driver': 'null-co', "
+                                       "'node-name': 'disk'}");
+    BlockDriverState *a = open_node(f->ctx, NULL, raw, "a", "disk");
+    BlockDriverState *b = open_node(f->ctx, NULL, raw, "b", "a");
+    BlockBackend *blk = test_backend(f->ctx, b);
+    ReopenTwo two = {
+        .list = {
+            { .value = options(raw, "a", "b") },
+            { .value = options(raw, "b", "disk") },
+        },
+    };
+
+    test_run(f->ctx, reopen_two_entry, &two);
+    g_assert_no_error(two.err);
+    g_assert_true(a->file->bs == b && b->file->bs == disk);
+    g_assert_cmpint(test_write(f->ctx, blk, 0, 512, 1), ==, 0);
+    qapi_free_BlockdevOptions(two.list[0].value);
+    qapi_free_BlockdevOptions(two.list[1].value);
+    test_backend_free(f->ctx, blk);
+    test_unref(f->ctx, b);
+    test_unref(f->ctx, a);
+    test_unref(f->ctx, disk);
+}
+
 /* Probed: the first sector must not become another format's */
 
 static BlockBackend *open_probed(Fixture *f)
@@ -264,6 +346,8 @@ int main(int argc, char **argv)
         { "/driver/raw/part/resize", test_fixed_size_is_not_resized },
         { "/driver/raw/part/reopen", test_reopen_moves_the_part },
         { "/driver/raw/part/reopen-elsewhere", test_reopen_on_another_file },
+        { "/driver/raw/part/reopen-circle", test_reopen_in_a_circle },
+        { "/driver/raw/part/reopen-round", test_reopen_turns_a_chain_round },
         { "/driver/raw/probed/offset", test_probed_at_an_offset },
         { "/driver/raw/probed/header", test_probed_refuses_a_header },
         { "/driver/raw/probed/data", test_probed_takes_other_data },
