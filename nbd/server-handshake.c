@@ -123,9 +123,6 @@ bool coroutine_fn nbd_connection_co_handshake(NBDConnection *conn)
         }
         result = nbd_connection_option(conn, opt.option, data, opt.length);
         if (!nbd_handshake_co_flush(conn)) {
-            if (conn->exp) {
-                conn->exp->ops->unref(conn->exp);
-            }
             return false;
         }
         switch (result) {

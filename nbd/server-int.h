@@ -92,7 +92,7 @@ struct NBDConnection {
     bool structured;
     bool meta[NBD_META_ID__MAX];
     char *meta_export;          /* the export that @meta is for */
-    NBDExport *exp;             /* holds a reference */
+    NBDExport *exp;             /* the chosen one; holds a reference */
     LIST_ENTRY(NBDConnection) next_in_export;
     AioTimer deadline;
     GByteArray *option_out;     /* replies to one option, sent together */

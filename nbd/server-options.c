@@ -132,6 +132,7 @@ static NBDOptionResult nbd_option_chosen(NBDConnection *conn, NBDExport *exp)
     }
     exp->ops->ref(exp);
     conn->exp = exp;
+    LIST_INSERT_HEAD(&exp->connections, conn, next_in_export);
     return NBD_OPTION_TRANSMIT;
 }
 

@@ -2,7 +2,7 @@
  * NBD server: listener, exports, the life of a connection
  *
  * A connection belongs to its server from accept() to the end of its
- * coroutine, and from the end of the negotiation on to its export as well.
+ * coroutine, and from the choice of an export on to that as well.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -170,21 +170,13 @@ static void coroutine_fn nbd_connection_co_transmit(NBDConnection *conn)
 {
     NBDExport *exp = conn->exp;
 
-    LIST_INSERT_HEAD(&exp->connections, conn, next_in_export);
     nbd_pool_add_user(conn->pool, &conn->pool_user);
-
-    /* It may have been removed while the last answer was sent. */
-    if (exp->server) {
-        nbd_connection_co_receive(conn);
-    }
+    nbd_connection_co_receive(conn);
     nbd_connection_co_settle(conn);
-
     nbd_pool_remove_user(&conn->pool_user);
-    LIST_REMOVE(conn, next_in_export);
     if (exp->ops->client_left) {
         exp->ops->client_left(exp, conn, !conn->said_goodbye);
     }
-    exp->ops->unref(exp);
 }
 
 static void coroutine_fn nbd_connection_entry(void *opaque)
@@ -207,6 +199,10 @@ static void coroutine_fn nbd_connection_entry(void *opaque)
     }
     io_channel_shutdown(conn->plain);
 
+    if (conn->exp) {
+        LIST_REMOVE(conn, next_in_export);
+        conn->exp->ops->unref(conn->exp);
+    }
     LIST_REMOVE(conn, next_in_server);
     server->n_connections--;
     if (server->listener && !server->closing) {

@@ -143,12 +143,19 @@ static void test_unknown_option_is_unsupported(Fixture *f, gconstpointer d)
     expect_option_reply(f, NBD_OPT_EXTENDED_HEADERS, NBD_REP_ERR_UNSUP);
 }
 
+static int unread_bytes(Fixture *f)
+{
+    int bytes;
+
+    g_assert_cmpint(ioctl(f->fd, FIONREAD, &bytes), ==, 0);
+    return bytes;
+}
+
 /* However fast they come: in between others have their turn. */
 static void test_options_are_answered_turn_by_turn(Fixture *f,
                                                    gconstpointer d)
 {
     uint8_t options[200][NBD_OPTION_SIZE];
-    int answered;
     size_t i;
 
     client_connect(f);
@@ -158,8 +165,7 @@ static void test_options_are_answered_turn_by_turn(Fixture *f,
     }
     send_bytes(f, options, sizeof(options));
     aio_poll(f->ctx, false);
-    g_assert_cmpint(ioctl(f->fd, FIONREAD, &answered), ==, 0);
-    g_assert_cmpint(answered, <, 1000);
+    g_assert_cmpint(unread_bytes(f), <, 1000);
     for (i = 0; i < ARRAY_SIZE(options); i++) {
         expect_option_reply(f, 77, NBD_REP_ERR_UNSUP);
     }
@@ -300,6 +306,41 @@ static void test_slow_client_is_disconnected(Fixture *f, gconstpointer d)
                     "connection\n");
 }
 
+/* Whether the answer to GO finds no room behind those to @n options. */
+static bool answer_to_go_waits(Fixture *f, int n)
+{
+    int i, before;
+
+    client_connect(f);
+    greet(f, FLAGS);
+    for (i = 0; i < n; i++) {
+        send_option(f, 77, NULL, 0);
+        aio_poll(f->ctx, false);
+        aio_poll(f->ctx, false);
+    }
+    turn(f);
+    before = unread_bytes(f);
+    send_info(f, NBD_OPT_GO, "disk", NBD_INFO_EXPORT);
+    turn(f);
+    return f->disk.refs == 1 && unread_bytes(f) == before;
+}
+
+/* It has chosen, and reads no answer: the export need not wait for that. */
+static void test_export_goes_while_the_answer_waits(Fixture *f,
+                                                    gconstpointer d)
+{
+    int n = 1;
+
+    while (!answer_to_go_waits(f, n)) {
+        g_assert_cmpint(n++, <, 5000);
+    }
+    nbd_server_remove_export(&f->disk.exp);
+    nbd_export_disconnect(&f->disk.exp);
+    turn(f);
+    g_assert_cmpint(f->disk.refs, ==, 0);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+}
+
 static void test_deadline_ends_with_the_negotiation(Fixture *f,
                                                     gconstpointer d)
 {
@@ -347,6 +388,7 @@ int main(int argc, char **argv)
     ADD("bad-magic", test_bad_option_magic_closes);
     ADD("client-flags", test_unknown_client_flags_close);
     ADD("slow-client", test_slow_client_is_disconnected);
+    ADD("export-goes", test_export_goes_while_the_answer_waits);
     ADD("deadline-ends", test_deadline_ends_with_the_negotiation);
     ADD("same-name", test_two_exports_of_one_name_are_refused);
     return g_test_run();
