@@ -143,6 +143,11 @@ static bool coroutine_fn socket_co_listen(SocketChardev *s, GError **errp)
     if (!s->listener) {
         return false;
     }
+    if (s->base.closed) {
+        /* While its name was looked up: nobody else knows of it. */
+        g_clear_pointer(&s->listener, io_listener_free);
+        return true;
+    }
     if (s->opts->has_wait && s->opts->wait) {
         g_autofree char *name = s->base.ops->filename(&s->base);
 

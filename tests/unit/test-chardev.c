@@ -241,6 +241,19 @@ static void test_removed_while_waiting(Fixture *f, gconstpointer data)
                     "Chardev 'mon' was removed while it was opened");
 }
 
+static void test_removed_while_looking_up(Fixture *f, gconstpointer data)
+{
+    prepare(f, "mon", "{'type': 'socket', 'data': {'addr': {'type': 'inet', "
+                      "'data': {'host': 'localhost', 'port': '0'}}}}");
+    coroutine_start(co_add, f);
+    g_assert_false(f->done);
+    g_assert_true(chardev_remove("mon", NULL));
+    poll_until(&f->done);
+    g_assert_false(f->added);
+    g_assert_cmpstr(f->err->message, ==,
+                    "Chardev 'mon' was removed while it was opened");
+}
+
 static void test_yank(Fixture *f, gconstpointer data)
 {
     g_autoptr(YankInstanceList) list = NULL;
@@ -577,6 +590,8 @@ int main(int argc, char **argv)
         { "/chardev/server/wait", test_wait },
         { "/chardev/server/removed-while-waiting",
           test_removed_while_waiting },
+        { "/chardev/server/removed-while-looking-up",
+          test_removed_while_looking_up },
         { "/chardev/yank", test_yank },
         { "/chardev/client/connects", test_client },
         { "/chardev/client/refused", test_client_refused },
