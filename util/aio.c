@@ -254,6 +254,10 @@ void aio_context_free(AioContext *ctx)
     AioContext *outer = running;
 
     g_assert(!ctx->in_poll);
+    /* A worker cannot be stopped, a look-up of a name for instance. */
+    while (ctx->async_pending > 0) {
+        aio_poll(ctx, true);
+    }
     running = ctx;
     do {
         run_pending(ctx);

@@ -34,8 +34,9 @@ typedef struct AioVirtualClock {
 AioContext *aio_context_new(AioVirtualClock *clock, GError **errp);
 
 /*
- * Free @ctx.  Its pending bottom halves are run to the end first; timers and
- * descriptor handlers must be gone by then.
+ * Free @ctx.  The loop turns while worker threads owe it results, and its
+ * pending bottom halves are run to the end; timers and descriptor handlers
+ * must be gone by then.
  */
 void aio_context_free(AioContext *ctx);
 

@@ -5,6 +5,9 @@
  */
 
 #include "osdep.h"
+
+#include <semaphore.h>
+
 #include "util/thread-pool.h"
 
 #include "util/aio.h"
@@ -90,6 +93,45 @@ static void test_callback_runs_in_the_loop(void)
     aio_context_free(ctx);
 }
 
+typedef struct LateJob {
+    sem_t go;
+    bool done;
+} LateJob;
+
+static int wait_to_go(void *opaque)
+{
+    LateJob *job = opaque;
+
+    while (sem_wait(&job->go) < 0) {
+        /* a signal came */
+    }
+    return 0;
+}
+
+static void late_done(void *opaque, int ret)
+{
+    ((LateJob *)opaque)->done = true;
+}
+
+static void let_go(void *opaque)
+{
+    sem_post(&((LateJob *)opaque)->go);
+}
+
+/* The worker ends only once the loop is being taken down. */
+static void test_end_of_the_loop_waits_for_workers(void)
+{
+    AioContext *ctx = aio_context_new(NULL, NULL);
+    LateJob job = { .done = false };
+
+    sem_init(&job.go, 0, 0);
+    thread_pool_submit(wait_to_go, &job, late_done);
+    aio_bh_schedule_oneshot(ctx, let_go, &job);
+    aio_context_free(ctx);
+    g_assert_true(job.done);
+    sem_destroy(&job.go);
+}
+
 int main(int argc, char **argv)
 {
     static AioVirtualClock still;
@@ -101,5 +143,7 @@ int main(int argc, char **argv)
                          test_coroutine_gets_the_result);
     g_test_add_func("/thread-pool/many", test_many_at_once);
     g_test_add_func("/thread-pool/callback", test_callback_runs_in_the_loop);
+    g_test_add_func("/thread-pool/end-of-the-loop",
+                    test_end_of_the_loop_waits_for_workers);
     return g_test_run();
 }
