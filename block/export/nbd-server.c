@@ -8,6 +8,7 @@
 #include "block/nbd-server.h"
 
 #include "block/graph.h"
+#include "block/run-state.h"
 
 typedef struct NBDServers {
     NBDServer *server;
@@ -76,6 +77,12 @@ bool coroutine_fn nbd_server_co_start(const NbdServerOptions *options,
     s->server = nbd_server_co_open(options, errp);
     s->starting = false;
     if (!s->server) {
+        return false;
+    }
+    if (run_state_shutdown_cause() != SHUTDOWN_CAUSE_NONE) {
+        /* While a name was looked up: nobody would stop it any more. */
+        g_clear_pointer(&s->server, nbd_server_co_free);
+        error_setg(errp, "The daemon is shutting down");
         return false;
     }
     g_clear_pointer(&s->address, g_free);
