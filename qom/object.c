@@ -221,7 +221,7 @@ bool object_property_set(Object *obj, const char *property, json_t *value,
 {
     json_t *old;
 
-    if (obj->info->set) {
+    if (obj->info->set && strcmp(property, "type")) {
         return obj->info->set(obj, property, value, errp);
     }
     old = object_property_get(obj, property, errp);

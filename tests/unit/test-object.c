@@ -153,6 +153,8 @@ static void test_iothread_properties(Fixture *f, gconstpointer data)
     g_assert_false(object_property_set(obj, "poll-max-ns", value, &err));
     assert_error(err, "poll-max-ns value must be in range "
                  "[0, 9223372036854775807]");
+    g_assert_false(object_property_set(obj, "type", value, &err));
+    assert_error(err, "Property 'iothread.type' is not writable");
     json_decref(value);
     assert_integer(obj, "poll-max-ns", 5);
 }
