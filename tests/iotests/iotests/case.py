@@ -24,6 +24,7 @@ from .qmp import QmpError
 from .tools import have, run
 
 PR_SET_CHILD_SUBREAPER = 36
+ACCEPTS_CONNECTIONS = 0x10000   # among the flags in /proc/net/unix
 
 
 def requires(*programs):
@@ -64,6 +65,16 @@ def children():
                 if int(rest.split()[1]) == os.getpid():
                     found[int(entry.name)] = name.split('(', 1)[1]
     return found
+
+
+def is_ready(path):
+    """Whether @path is there and, if it is a socket, listens"""
+    if not Path(path).is_socket():
+        return Path(path).exists()
+    with open('/proc/net/unix', encoding='utf-8') as sockets:
+        fields = [line.split() for line in sockets][1:]
+    return any(field[-1] == path and int(field[3], 16) & ACCEPTS_CONNECTIONS
+               for field in fields)
 
 
 class DaemonTestCase(unittest.TestCase):
@@ -154,7 +165,7 @@ class DaemonTestCase(unittest.TestCase):
                                    stderr=log, stdin=subprocess.DEVNULL)
         log.close()
         self.servers.append(process)
-        self.wait_until(lambda: ready is None or os.path.exists(ready)
+        self.wait_until(lambda: ready is None or is_ready(str(ready))
                         or process.poll() is not None)
         self.assertIsNone(process.poll(), f'{command[0]} has ended')
         return process
