@@ -226,7 +226,7 @@ static void test_punched_hole_is_not_mapped(void)
 /* The mapping follows a file that grows, and keeps what it knew. */
 static void test_growth_is_followed(void)
 {
-    g_autofree char *buf = g_malloc(CHUNK);
+    g_autofree char *buf = g_malloc0(CHUNK);
     Fixture f;
 
     fixture_open(&f, CHUNK);
