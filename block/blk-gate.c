@@ -20,6 +20,11 @@ static bool must_wait(const BlockBackend *blk, bool flush)
     return blk->quiesce_counter || (blk_gate_is_closed(blk) && !flush);
 }
 
+static bool guests_must_wait(const BlockBackend *blk)
+{
+    return blk->guest_gate_counter > 0 || must_wait(blk, false);
+}
+
 /* Woken waiters look again by themselves, in the order in which they came. */
 static void wake_all(BlockBackend *blk)
 {
@@ -35,7 +40,7 @@ static void wake_all(BlockBackend *blk)
 void blk_gate_update(BlockBackend *blk)
 {
     if (blk->throttle) {
-        blk->throttle_ops->set_bypass(blk->throttle, must_wait(blk, false));
+        blk->throttle_ops->set_bypass(blk->throttle, guests_must_wait(blk));
     }
     if (!blk->quiesce_counter) {
         wake_all(blk);
@@ -55,13 +60,28 @@ void blk_gate_open(BlockBackend *blk)
     blk_gate_update(blk);
 }
 
+void blk_guest_gate_close(BlockBackend *blk)
+{
+    blk->guest_gate_counter++;
+    blk_gate_update(blk);
+}
+
+void blk_guest_gate_open(BlockBackend *blk)
+{
+    g_assert(blk->guest_gate_counter > 0);
+    blk->guest_gate_counter--;
+    blk_gate_update(blk);
+}
+
+/* @owner: of a client who asks before it makes a request; else NULL. */
 static int coroutine_fn wait_to_pass(BlockBackend *blk, const void *owner,
                                      bool flush)
 {
     BlkWaiter waiter = { .owner = owner };
 
     TAILQ_INSERT_TAIL(&blk->waiters, &waiter, link);
-    while (must_wait(blk, flush) && !waiter.cancelled) {
+    while ((owner ? guests_must_wait(blk) : must_wait(blk, flush)) &&
+           !waiter.cancelled) {
         waiter.co = coroutine_self();
         coroutine_yield();
     }
@@ -71,7 +91,7 @@ static int coroutine_fn wait_to_pass(BlockBackend *blk, const void *owner,
 
 int coroutine_fn blk_co_wait_gate(BlockBackend *blk, const void *owner)
 {
-    if (G_LIKELY(!must_wait(blk, false))) {
+    if (G_LIKELY(!guests_must_wait(blk))) {
         return 0;
     }
     return owner ? wait_to_pass(blk, owner, false) : -ECANCELED;
@@ -114,7 +134,7 @@ void blk_let_pass(BlockBackend *blk)
 {
     if (blk->throttle) {
         blk->throttle_ops->set_bypass(blk->throttle, true);
-        blk->throttle_ops->set_bypass(blk->throttle, must_wait(blk, false));
+        blk->throttle_ops->set_bypass(blk->throttle, guests_must_wait(blk));
     }
     if (blk->root->bs) {
         bdrv_let_pass(blk->root->bs);
@@ -157,7 +177,7 @@ void blk_set_throttle(BlockBackend *blk, BlkThrottle *throttle,
 {
     blk->throttle = throttle;
     blk->throttle_ops = ops;
-    if (throttle && must_wait(blk, false)) {
+    if (throttle && guests_must_wait(blk)) {
         ops->set_bypass(throttle, true);
     }
 }

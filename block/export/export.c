@@ -93,9 +93,9 @@ BlockExport *block_export_find(const char *id)
 static void block_export_gate(BlockExport *exp, bool close)
 {
     if (close && !exp->gated) {
-        blk_gate_close(exp->blk);
+        blk_guest_gate_close(exp->blk);
     } else if (!close && exp->gated) {
-        blk_gate_open(exp->blk);
+        blk_guest_gate_open(exp->blk);
     }
     exp->gated = close;
 }

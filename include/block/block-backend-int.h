@@ -40,6 +40,7 @@ struct BlockBackend {
     /* Requests */
     unsigned quiesce_counter;   /* drains of the root */
     unsigned gate_counter;
+    unsigned guest_gate_counter;
     unsigned in_flight;
     unsigned flushes;           /* of them */
     TAILQ_HEAD(, BlkWaiter) waiters;

@@ -104,7 +104,14 @@ void blk_gate_open(BlockBackend *blk);
 bool blk_gate_is_closed(const BlockBackend *blk);
 
 /*
- * Wait until a request may pass (gate and drains).  @owner stands for a
+ * The same for guests, while they are stopped: those who ask by
+ * blk_co_wait_gate().  What the monitor does with the drive goes on.
+ */
+void blk_guest_gate_close(BlockBackend *blk);
+void blk_guest_gate_open(BlockBackend *blk);
+
+/*
+ * Wait until a request may pass (both gates and drains).  @owner stands for a
  * client: blk_cancel_waiting() of it makes this return -ECANCELED, as it does
  * for NULL instead of sleeping.  After 0 the next request passes if the caller
  * does not yield in between.

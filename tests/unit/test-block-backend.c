@@ -157,6 +157,22 @@ static void test_owner_takes_its_requests_back(Fixture *f, gconstpointer data)
     g_assert_cmpint(other.ret, ==, 0);
 }
 
+/* A guest is stopped: it waits, the monitor does not. */
+static void test_guest_gate_is_for_guests(Fixture *f, gconstpointer data)
+{
+    WaitCall guest = { .blk = f->blk, .owner = &guest, .ret = 1 };
+    TestRequest monitor = a_write(f);
+
+    blk_guest_gate_close(f->blk);
+    coroutine_start(wait_entry, &guest);
+    test_request_start(f->ctx, &monitor);
+    g_assert_cmpint(test_request_finish(f->ctx, &monitor), ==, 0);
+    g_assert_cmpint(guest.ret, ==, 1);
+    blk_guest_gate_open(f->blk);
+    test_settle(f->ctx);
+    g_assert_cmpint(guest.ret, ==, 0);
+}
+
 typedef struct DrainCall {
     BlockDriverState *bs;
     bool done;
@@ -398,6 +414,7 @@ int main(int argc, char **argv)
         { "/backend/gate/permission", test_permission_is_lost_at_the_gate },
         { "/backend/gate/order", test_gate_keeps_order },
         { "/backend/gate/cancel", test_owner_takes_its_requests_back },
+        { "/backend/gate/guest", test_guest_gate_is_for_guests },
         { "/backend/drain/waits", test_drain_waits_for_what_is_in_flight },
         { "/backend/drain/depth", test_question_for_the_depth_waits },
         { "/backend/drain/gate", test_drain_does_not_wait_for_the_gate },
