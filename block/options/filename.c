@@ -49,6 +49,10 @@ json_t *filename_parse(const char *filename, const char *driver,
     bool prefixed = has_protocol(filename);
     const char *path = filename;
 
+    if (!g_utf8_validate(filename, -1, NULL)) {
+        error_setg(errp, "File name is not valid UTF-8");
+        return NULL;
+    }
     if (!driver) {
         driver = prefixed ? find_protocol(filename, errp) : "file";
         if (!driver) {

@@ -138,7 +138,8 @@ KEYS = [
 FILENAMES = [
     'nbd://host:1/name', 'nbd+unix:///e?socket=/x', 'nbd+tcp://',
     'nbd:unix:/x:exportname=e', 'nbd://[::1]:10809/%41%00', 'file:/a:b',
-    'nbd:h:1:exportname=', 'null-co://', 'nope:x', 'nbd://h?socket=x']
+    'nbd:h:1:exportname=', 'null-co://', 'nope:x', 'nbd://h?socket=x',
+    'caf\udce9.img']           # a byte that is not UTF-8
 BLOCKDEVS = [
     'driver=raw,node-name=n,file.driver=file,file.filename=x',
     'driver=nbd,server.type=inet,server.host=h,server.port=1',
@@ -156,7 +157,8 @@ def either(*texts):
     """The first byte says which of two kinds of text follows"""
     for which, group in enumerate(texts):
         for number, text in enumerate(group):
-            yield f'{which}-{number}', bytes([which]) + text.encode()
+            yield f'{which}-{number}', bytes([which]) + \
+                text.encode(errors='surrogateescape')
 
 
 QMP = [

@@ -31,6 +31,7 @@ static const Row rows[] = {
     { "null-co://", NULL, "{\"driver\": \"null-co\"}" },
     { "null-co://x", NULL, "! only allowed filename" },
     { "gopher:x", NULL, "! Unknown protocol 'gopher'" },
+    { "caf\xe9.img", NULL, "! File name is not valid UTF-8" },
 
     { "nbd://h", NULL, "{" INET("h", "10809") "}" },
     { "nbd://h/", NULL, "{" INET("h", "10809") "}" },
