@@ -73,10 +73,11 @@ static int coroutine_fn driver_preadv(BlockDriverState *bs, int64_t offset,
                                       BdrvRequestFlags flags)
 {
     if (!bs->drv->bdrv_co_preadv) {
-        return bs->file ? bdrv_co_preadv(bs->file, offset, bytes, qiov, flags)
+        return bs->file ? bdrv_co_preadv(bs->file, offset, bytes, qiov, 0)
                         : -ENOTSUP;
     }
-    return bs->drv->bdrv_co_preadv(bs, offset, bytes, qiov, flags);
+    return bs->drv->bdrv_co_preadv(bs, offset, bytes, qiov,
+                                   flags & bs->supported_read_flags);
 }
 
 static int coroutine_fn bounce_preadv(BlockDriverState *bs, int64_t offset,

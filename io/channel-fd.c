@@ -19,6 +19,7 @@
 
 #include "io/channel-int.h"
 #include "io/sockaddr.h"
+#include "util/iov.h"
 
 /* Descriptors that came along and that nobody took; more are closed. */
 #define FD_CHANNEL_MAX_FDS 16
@@ -203,10 +204,9 @@ static ssize_t fd_channel_readv(IOChannel *ioc, const struct iovec *iov,
     return ret < 0 ? -errno : ret;
 }
 
-static ssize_t fd_channel_writev(IOChannel *ioc, const struct iovec *iov,
-                                 int niov)
+static ssize_t fd_channel_sendmsg(FdChannel *c, const struct iovec *iov,
+                                  int niov, int flags)
 {
-    FdChannel *c = to_fd_channel(ioc);
     struct msghdr msg = {
         .msg_iov = (struct iovec *)iov,
         .msg_iovlen = MIN(niov, IOV_MAX),
@@ -214,14 +214,49 @@ static ssize_t fd_channel_writev(IOChannel *ioc, const struct iovec *iov,
     ssize_t ret;
 
     do {
-        if (c->is_socket) {
-            ret = sendmsg(c->fd[IO_CHANNEL_WRITE], &msg,
-                          MSG_DONTWAIT | MSG_NOSIGNAL);
-        } else {
-            ret = writev(c->fd[IO_CHANNEL_WRITE], iov, MIN(niov, IOV_MAX));
-        }
+        ret = sendmsg(c->fd[IO_CHANNEL_WRITE], &msg,
+                      MSG_DONTWAIT | MSG_NOSIGNAL | flags);
     } while (ret < 0 && errno == EINTR);
     return ret < 0 ? -errno : ret;
+}
+
+static ssize_t fd_channel_writev(IOChannel *ioc, const struct iovec *iov,
+                                 int niov)
+{
+    FdChannel *c = to_fd_channel(ioc);
+    ssize_t ret;
+
+    if (c->is_socket) {
+        return fd_channel_sendmsg(c, iov, niov, 0);
+    }
+    do {
+        ret = writev(c->fd[IO_CHANNEL_WRITE], iov, MIN(niov, IOV_MAX));
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : ret;
+}
+
+/* Unlike sendmsg(), splice() to a socket that is gone raises SIGPIPE. */
+static ssize_t fd_channel_writev_pipe(IOChannel *ioc, const struct iovec *iov,
+                                      int niov, int pipe_fd, size_t bytes)
+{
+    FdChannel *c = to_fd_channel(ioc);
+    size_t before = iov_bytes(iov, niov);
+    ssize_t ret;
+
+    if (before > 0) {
+        ret = fd_channel_sendmsg(c, iov, niov, MSG_MORE);
+        if (ret < (ssize_t)before) {
+            return ret;
+        }
+    }
+    do {
+        ret = splice(pipe_fd, NULL, c->fd[IO_CHANNEL_WRITE], NULL, bytes,
+                     SPLICE_F_NONBLOCK);
+    } while (ret < 0 && errno == EINTR);
+    if (ret < 0) {
+        return before > 0 ? (ssize_t)before : -errno;
+    }
+    return (ssize_t)before + ret;
 }
 
 static void coroutine_fn fd_channel_co_wait(IOChannel *ioc,
@@ -321,6 +356,7 @@ static void fd_channel_free(IOChannel *ioc)
 static const IOChannelOps fd_channel_ops = {
     .readv      = fd_channel_readv,
     .writev     = fd_channel_writev,
+    .writev_pipe = fd_channel_writev_pipe,
     .co_wait    = fd_channel_co_wait,
     .shutdown   = fd_channel_shutdown,
     .set_hangup = fd_channel_set_hangup,

@@ -53,6 +53,15 @@ ssize_t io_channel_writev(IOChannel *ioc, const struct iovec *iov, int niov)
     return ioc->ops->writev(ioc, iov, niov);
 }
 
+ssize_t io_channel_writev_pipe(IOChannel *ioc, const struct iovec *iov,
+                               int niov, int pipe_fd, size_t bytes)
+{
+    if (ioc->shut) {
+        return -EPIPE;
+    }
+    return ioc->ops->writev_pipe(ioc, iov, niov, pipe_fd, bytes);
+}
+
 void coroutine_fn io_channel_co_wait(IOChannel *ioc, IOChannelDirection dir)
 {
     if (!ioc->shut) {

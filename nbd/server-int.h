@@ -40,6 +40,32 @@ void nbd_pool_remove_user(NBDPoolUser *user);
 /* Something was taken that can be given back. */
 void nbd_pool_warm(NBDPool *pool);
 
+/* References to a file's pages on their way to a socket: server-pipe.c */
+typedef struct NBDPipe {
+    int fd[2];
+    size_t bytes;               /* in it */
+    TAILQ_ENTRY(NBDPipe) link;
+} NBDPipe;
+
+typedef TAILQ_HEAD(, NBDPipe) NBDPipeQueue;
+
+/* The part of an NBDPool that is about pipes */
+typedef struct NBDPipePool {
+    NBDPipeQueue free;
+    unsigned n;                 /* pipes in all */
+    unsigned n_free, low_free;  /* low: the least of it since the last trim */
+    bool refused;               /* by the kernel: do not ask for a while */
+} NBDPipePool;
+
+NBDPipePool *nbd_pool_pipes(NBDPool *pool);
+void nbd_pipe_pool_init(NBDPipePool *pool);
+/* See NBDPoolUser. */
+bool nbd_pipe_pool_trim(NBDPipePool *pool);
+void nbd_pipe_pool_destroy(NBDPipePool *pool);
+/* One, or all of a queue, which may hold bytes still. */
+void nbd_pipe_free(NBDPool *pool, NBDPipe *pipe);
+void nbd_pipes_free(NBDPool *pool, NBDPipeQueue *queue);
+
 /* Received bytes: requests whose payload lies in them hold a reference. */
 typedef struct NBDChunkBuf {
     unsigned refs;
@@ -62,10 +88,14 @@ typedef struct NBDServerRequest {
     uint16_t flags;
 
     int error;                  /* refused before it ran: -errno */
-    IOVector qiov;              /* payload of WRITE */
+    IOVector qiov;              /* payload */
     NBDChunkBuf *chunk;         /* what holds the payload, or NULL */
     void *buf;                  /* payload of either way, or NULL */
     size_t buf_size;
+
+    /* READ: the front of the payload, not in @buf */
+    NBDPipeQueue pipes;
+    size_t taken;
 
     /* Reply */
     void *extra;                /* headers that do not fit; g_free */
@@ -119,7 +149,8 @@ struct NBDConnection {
 
     /* Sending */
     NBDRequestQueue tx_queue;
-    struct iovec *tx_iov;
+    struct iovec *tx_iov;       /* no base: the next one of tx_pipes */
+    NBDPipeQueue tx_pipes;
     unsigned tx_niov, tx_first, tx_alloc;
     size_t tx_bytes;
     AioTurnEnd tx_turn_end;
@@ -189,27 +220,39 @@ void coroutine_fn nbd_request_entry(void *opaque);
  */
 int coroutine_fn nbd_request_co_pass(NBDServerRequest *req);
 
+/* server-pipe.c: READ without copying, if nbd_request_may_take(). */
+bool nbd_request_may_take(const NBDServerRequest *req);
+/* An IOVTakeFunc, for req->qiov */
+size_t nbd_request_take(const IOVector *qiov, int fd, int64_t offset);
+
 /* server-status.c: BLOCK_STATUS, and READ as data and holes. */
 int coroutine_fn nbd_request_co_block_status(NBDServerRequest *req);
 int coroutine_fn nbd_request_co_read_sparse(NBDServerRequest *req);
 
 /* server-reply.c */
 NBDServerRequest *nbd_request_new(NBDConnection *conn, const NBDRequest *r);
-/* Add to the reply of @req; the memory lives as long as @req. */
-void nbd_reply_add(NBDServerRequest *req, void *buf, size_t bytes);
-/* The reply is complete: send it soon, then free @req. */
-void nbd_reply_queue(NBDServerRequest *req);
+/* The reply is sent: the memory is recycled, the slot is free. */
+void nbd_request_end(NBDServerRequest *req);
 /* Forget it without a reply. */
 void nbd_request_drop(NBDServerRequest *req);
 /* The reader sleeps until a request has ended, or the writer has. */
 void coroutine_fn nbd_connection_co_wait_slot(NBDConnection *conn);
+void nbd_connection_wake_slot_waiter(NBDConnection *conn);
 /* A reply without data; @ret is 0 or -errno. */
 void nbd_reply_status(NBDServerRequest *req, int ret);
 /* An error that belongs to @offset. */
 void nbd_reply_error_at(NBDServerRequest *req, int ret, int64_t offset);
+void nbd_connection_free_requests(NBDConnection *conn);
+
+/* server-send.c */
+/* Add to the reply of @req; the memory lives as long as @req. */
+void nbd_reply_add(NBDServerRequest *req, void *buf, size_t bytes);
+/* The same for what req->pipes hold, which they do not afterwards. */
+void nbd_reply_add_pipes(NBDServerRequest *req);
+/* The reply is complete: send it soon, then free @req. */
+void nbd_reply_queue(NBDServerRequest *req);
 /* Send now what is queued, unless that is under way. */
 void nbd_connection_flush(NBDConnection *conn);
 void nbd_turn_end(void *opaque);
-void nbd_connection_free_requests(NBDConnection *conn);
 
 #endif

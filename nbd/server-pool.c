@@ -30,6 +30,7 @@ struct NBDPool {
     NBDFreeBuffer *free[NBD_BUFFER_CLASSES];
     size_t cached;              /* bytes on the stacks */
     size_t low_cached;          /* the least of it since the last look */
+    NBDPipePool pipes;
     LIST_HEAD(, NBDPoolUser) users;
     AioTimer timer;
 };
@@ -109,12 +110,17 @@ static void nbd_pool_shrink(NBDPool *pool, size_t bytes)
     }
 }
 
+NBDPipePool *nbd_pool_pipes(NBDPool *pool)
+{
+    return &pool->pipes;
+}
+
 /* What lay unused since the last look is not needed. */
 static void nbd_pool_timer(void *opaque)
 {
     NBDPool *pool = opaque;
     NBDPoolUser *user;
-    bool more = false;
+    bool more = nbd_pipe_pool_trim(&pool->pipes);
 
     LIST_FOREACH(user, &pool->users, next) {
         more |= user->trim(user);
@@ -141,6 +147,7 @@ static void nbd_pool_init(AioContext *ctx, void *data)
 
     pool->ctx = ctx;
     LIST_INIT(&pool->users);
+    nbd_pipe_pool_init(&pool->pipes);
     aio_timer_init(&pool->timer, ctx, nbd_pool_timer, pool);
 }
 
@@ -149,6 +156,7 @@ static void nbd_pool_fini(AioContext *ctx, void *data)
     NBDPool *pool = data;
 
     nbd_pool_shrink(pool, pool->cached);
+    nbd_pipe_pool_destroy(&pool->pipes);
     aio_timer_del(&pool->timer);
 }
 

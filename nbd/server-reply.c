@@ -1,22 +1,14 @@
 /*
- * NBD server: requests' memory, and sending replies
+ * NBD server: requests' memory, and replies without data
  *
- * Replies are appended to one vector per connection.  It is sent at the end
- * of the loop's turn, earlier if much has come together or nothing else can
- * join it; a coroutine writes the rest when the socket is full.  A request
- * counts as in flight until its reply is sent, which bounds what a client
- * that does not read can make us keep.
+ * A request counts as in flight until its reply is sent, which bounds what a
+ * client that does not read can make us keep.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "osdep.h"
 #include "server-int.h"
-
-#include "util/trace.h"
-
-/* Send what is queued once it is this much. */
-#define NBD_TX_BATCH ((size_t)(256 * KiB))
 
 /* Requests */
 
@@ -29,6 +21,7 @@ NBDServerRequest *nbd_request_new(NBDConnection *conn, const NBDRequest *r)
     } else {
         req = g_new0(NBDServerRequest, 1);
         req->conn = conn;
+        TAILQ_INIT(&req->pipes);
     }
     req->cookie = r->cookie;
     req->offset = r->offset;
@@ -36,6 +29,7 @@ NBDServerRequest *nbd_request_new(NBDConnection *conn, const NBDRequest *r)
     req->type = r->type;
     req->flags = r->flags;
     req->error = 0;
+    req->taken = 0;
     if (r->type == NBD_CMD_READ || r->type == NBD_CMD_WRITE) {
         conn->in_flight_bytes += r->length;
     }
@@ -51,18 +45,17 @@ void coroutine_fn nbd_connection_co_wait_slot(NBDConnection *conn)
 }
 
 /*
- * The reader may find that the connection can be freed: it runs from the
- * loop, never inside of whoever has more to do with the connection.
+ * It may find that the connection can be freed: it runs from the loop, never
+ * inside of whoever has more to do with the connection.
  */
-static void nbd_connection_wake_slot_waiter(NBDConnection *conn)
+void nbd_connection_wake_slot_waiter(NBDConnection *conn)
 {
     if (conn->slot_waiter) {
         aio_co_schedule(g_steal_pointer(&conn->slot_waiter));
     }
 }
 
-/* The end of @req: its memory is recycled, its slot is free. */
-static void nbd_request_end(NBDServerRequest *req)
+void nbd_request_end(NBDServerRequest *req)
 {
     NBDConnection *conn = req->conn;
 
@@ -73,6 +66,7 @@ static void nbd_request_end(NBDServerRequest *req)
         nbd_buffer_free(conn->pool, g_steal_pointer(&req->buf),
                         req->buf_size);
     }
+    nbd_pipes_free(conn->pool, &req->pipes);
     g_clear_pointer(&req->extra, g_free);
     g_clear_pointer(&req->error_text, g_free);
     if (req->type == NBD_CMD_READ || req->type == NBD_CMD_WRITE) {
@@ -99,137 +93,7 @@ void nbd_connection_free_requests(NBDConnection *conn)
     }
 }
 
-/* Sending */
-
-/* @bytes of the queue are sent. */
-static void nbd_tx_sent(NBDConnection *conn, size_t bytes)
-{
-    NBDServerRequest *req;
-
-    conn->tx_bytes -= bytes;
-    while ((req = TAILQ_FIRST(&conn->tx_queue)) && req->tx_bytes <= bytes) {
-        bytes -= req->tx_bytes;
-        req->tx_bytes = 0;
-        TAILQ_REMOVE(&conn->tx_queue, req, link);
-        nbd_request_end(req);
-    }
-    if (req) {
-        req->tx_bytes -= bytes;
-    }
-}
-
-/* The client is lost: the reader shall notice, nothing waits to be sent. */
-static void nbd_tx_broken(NBDConnection *conn, int err)
-{
-    trace_event(nbd_client_send_failed, "peer %s: %s",
-                io_channel_peer_name(conn->plain), strerror(err));
-    conn->tx_first = conn->tx_niov = 0;
-    nbd_tx_sent(conn, conn->tx_bytes);
-    nbd_connection_shutdown(conn);
-}
-
-/* Send until all is sent (false) or the socket is full (true). */
-static bool nbd_tx_step(NBDConnection *conn)
-{
-    while (conn->tx_first < conn->tx_niov) {
-        struct iovec *iov = conn->tx_iov + conn->tx_first;
-        int niov = conn->tx_niov - conn->tx_first;
-        ssize_t ret = io_channel_writev(conn->ioc, iov, MIN(niov, IOV_MAX));
-
-        if (ret == -EAGAIN) {
-            return true;
-        }
-        if (ret < 0) {
-            nbd_tx_broken(conn, -ret);
-            return false;
-        }
-        iov_discard_front(&iov, &niov, ret);
-        conn->tx_first = conn->tx_niov - niov;
-        nbd_tx_sent(conn, ret);
-    }
-    conn->tx_first = conn->tx_niov = 0;
-    return false;
-}
-
-/* Writes on while the socket is full now and then. */
-static void coroutine_fn nbd_tx_writer_entry(void *opaque)
-{
-    NBDConnection *conn = opaque;
-
-    do {
-        io_channel_co_wait(conn->ioc, IO_CHANNEL_WRITE);
-    } while (nbd_tx_step(conn));
-    conn->tx_writer = false;
-    nbd_connection_wake_slot_waiter(conn);
-}
-
-void nbd_connection_flush(NBDConnection *conn)
-{
-    if (conn->tx_writer) {
-        return;
-    }
-    aio_turn_end_disarm(&conn->tx_turn_end);
-
-    /* The end of the last reply wakes who frees @conn: not before we return */
-    conn->in_flight++;
-    if (nbd_tx_step(conn)) {
-        conn->tx_writer = true;
-        coroutine_start(nbd_tx_writer_entry, conn);
-    }
-    conn->in_flight--;
-    nbd_connection_wake_slot_waiter(conn);
-}
-
-void nbd_turn_end(void *opaque)
-{
-    nbd_connection_flush(opaque);
-}
-
 /* Replies */
-
-static void nbd_tx_grow(NBDConnection *conn)
-{
-    unsigned n = conn->tx_niov - conn->tx_first;
-
-    if (conn->tx_first > n) {
-        memmove(conn->tx_iov, conn->tx_iov + conn->tx_first,
-                n * sizeof(conn->tx_iov[0]));
-        conn->tx_first = 0;
-        conn->tx_niov = n;
-        return;
-    }
-    conn->tx_alloc = MAX(16u, conn->tx_alloc * 2);
-    conn->tx_iov = g_renew(struct iovec, conn->tx_iov, conn->tx_alloc);
-}
-
-void nbd_reply_add(NBDServerRequest *req, void *buf, size_t bytes)
-{
-    NBDConnection *conn = req->conn;
-
-    if (conn->tx_niov == conn->tx_alloc) {
-        nbd_tx_grow(conn);
-    }
-    conn->tx_iov[conn->tx_niov++] = (struct iovec) { buf, bytes };
-    conn->tx_bytes += bytes;
-    req->tx_bytes += bytes;
-}
-
-void nbd_reply_queue(NBDServerRequest *req)
-{
-    NBDConnection *conn = req->conn;
-
-    TAILQ_INSERT_TAIL(&conn->tx_queue, req, link);
-    conn->running--;
-    if (conn->tx_writer) {
-        return;
-    }
-    if (conn->tx_bytes >= NBD_TX_BATCH ||
-        (conn->running == 0 && !conn->parsing)) {
-        nbd_connection_flush(conn);
-    } else {
-        aio_turn_end_arm(&conn->tx_turn_end);
-    }
-}
 
 static void nbd_reply_error_chunk(NBDServerRequest *req, uint16_t type,
                                   int err, int64_t offset)

@@ -121,12 +121,17 @@ static int coroutine_fn nbd_request_co_read(NBDServerRequest *req)
     }
 
     iov_init_buf(&req->qiov, req->buf, req->length);
+    req->qiov.take = nbd_request_may_take(req) ? nbd_request_take : NULL;
     ret = exp->ops->preadv(exp, req->offset, req->length, &req->qiov);
     if (ret < 0) {
         return ret;
     }
     nbd_reply_add(req, req->header, header);
-    nbd_reply_add(req, req->buf, req->length);
+    nbd_reply_add_pipes(req);
+    if (req->taken < req->length) {
+        nbd_reply_add(req, (uint8_t *)req->buf + req->taken,
+                      req->length - req->taken);
+    }
     nbd_reply_queue(req);
     return 1;
 }

@@ -131,6 +131,7 @@ static NBDConnection *nbd_connection_new(NBDServer *server, IOChannel *ioc)
     conn->option_out = g_byte_array_new();
     TAILQ_INIT(&conn->free_requests);
     TAILQ_INIT(&conn->tx_queue);
+    TAILQ_INIT(&conn->tx_pipes);
     aio_turn_end_init(&conn->tx_turn_end, server->ctx, nbd_turn_end, conn);
     aio_timer_init(&conn->deadline, server->ctx, nbd_connection_deadline,
                    conn);

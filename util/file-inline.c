@@ -65,6 +65,16 @@ void file_handle_forget(FileHandle *file, int64_t offset, int64_t bytes)
     }
 }
 
+size_t file_handle_lend(FileHandle *file, int64_t offset,
+                        const IOVector *qiov)
+{
+    if (!qiov->take || !file->map || file->direct ||
+        !file_map_covers(file->map, offset, (int64_t)qiov->size)) {
+        return 0;
+    }
+    return qiov->take(qiov, file->fd, offset);
+}
+
 static bool try_tmpfs(FileHandle *file, FileRequest *req, ssize_t *ret)
 {
     bool transfer = req->op == FILE_OP_READ || req->op == FILE_OP_WRITE;

@@ -167,22 +167,30 @@ static void follow_growth(FileMap *map)
 
 /* Chunks */
 
+bool file_map_covers(const FileMap *map, int64_t offset, int64_t bytes)
+{
+    int64_t last = (offset + bytes - 1) / CHUNK_SIZE;
+
+    if (bytes == 0 || bytes > map->length - offset) {
+        return false;
+    }
+    for (int64_t i = offset / CHUNK_SIZE; i <= last; i++) {
+        if (map->chunks[i] != CHUNK_MAPPED) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool file_map_transfer(FileMap *map, const FileRequest *req, ssize_t *ret)
 {
     int64_t bytes = 0;
-    int64_t last;
 
     for (int i = 0; i < req->niov; i++) {
         bytes += (int64_t)req->iov[i].iov_len;
     }
-    if (bytes == 0 || bytes > map->length - req->offset) {
+    if (!file_map_covers(map, req->offset, bytes)) {
         return false;
-    }
-    last = (req->offset + bytes - 1) / CHUNK_SIZE;
-    for (int64_t i = req->offset / CHUNK_SIZE; i <= last; i++) {
-        if (map->chunks[i] != CHUNK_MAPPED) {
-            return false;
-        }
     }
     if (G_LIKELY(try_copy(map->base + req->offset, req))) {
         *ret = bytes;

@@ -16,6 +16,7 @@ void iov_init_buf(IOVector *qiov, void *buf, size_t bytes)
     qiov->iov = &qiov->local;
     qiov->niov = 1;
     qiov->nalloc = -1;
+    qiov->take = NULL;
     qiov->size = bytes;
 }
 
@@ -24,10 +25,8 @@ void iov_init_external(IOVector *qiov, struct iovec *iov, int niov)
     qiov->iov = iov;
     qiov->niov = niov;
     qiov->nalloc = -1;
-    qiov->size = 0;
-    for (int i = 0; i < niov; i++) {
-        qiov->size += iov[i].iov_len;
-    }
+    qiov->take = NULL;
+    qiov->size = iov_bytes(iov, niov);
 }
 
 void iov_init(IOVector *qiov, int alloc_hint)
@@ -35,6 +34,7 @@ void iov_init(IOVector *qiov, int alloc_hint)
     qiov->iov = alloc_hint > 1 ? g_new(struct iovec, alloc_hint) : NULL;
     qiov->niov = 0;
     qiov->nalloc = alloc_hint > 1 ? alloc_hint : 0;
+    qiov->take = NULL;
     qiov->size = 0;
 }
 
@@ -197,6 +197,16 @@ bool iov_is_aligned(const IOVector *qiov, size_t align)
 }
 
 /* Plain arrays and memory */
+
+size_t iov_bytes(const struct iovec *iov, int niov)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < niov; i++) {
+        bytes += iov[i].iov_len;
+    }
+    return bytes;
+}
 
 void iov_discard_front(struct iovec **iov, int *niov, size_t bytes)
 {

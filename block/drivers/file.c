@@ -26,8 +26,17 @@ static int coroutine_fn file_co_preadv(BlockDriverState *bs, int64_t offset,
                                        BdrvRequestFlags flags)
 {
     FileState *s = bs->opaque;
+    g_auto(IOVector) rest = { 0 };
+    size_t taken;
 
-    return file_engine_co_preadv(s->engine, &s->file, offset, qiov);
+    taken = flags & BDRV_REQ_LEND ? file_handle_lend(&s->file, offset, qiov)
+                                  : 0;
+    if (taken == 0) {
+        return file_engine_co_preadv(s->engine, &s->file, offset, qiov);
+    }
+    iov_init_slice(&rest, qiov, taken, qiov->size - taken);
+    return file_engine_co_preadv(s->engine, &s->file,
+                                 offset + (int64_t)taken, &rest);
 }
 
 typedef struct CutTail {
@@ -256,6 +265,7 @@ static void file_take_fd(BlockDriverState *bs, const FileOpen *o,
     file_handle_destroy(&s->file);
     file_handle_init(&s->file, o->fd, true);
     fua = s->file.direct ? BDRV_REQ_FUA : 0;
+    bs->supported_read_flags = BDRV_REQ_LEND;
     bs->supported_write_flags = fua;
     bs->supported_zero_flags = fua | BDRV_REQ_MAY_UNMAP |
                                BDRV_REQ_NO_FALLBACK;

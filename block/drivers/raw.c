@@ -243,6 +243,7 @@ static bool coroutine_fn raw_co_open(BlockDriverState *bs,
     bool whole = !opts->has_offset && !opts->has_size;
 
     co_mutex_init(&s->probe_lock);
+    bs->supported_read_flags = BDRV_REQ_LEND;
     bs->supported_write_flags = RAW_WRITE_FLAGS;
     bs->supported_zero_flags = RAW_ZERO_FLAGS;
 

@@ -142,6 +142,7 @@ static bool coroutine_fn throttle_co_open(BlockDriverState *bs,
     const BlockdevOptionsThrottle *opts = &options->u.throttle;
     ThrottleNode *s = bs->opaque;
 
+    bs->supported_read_flags = BDRV_REQ_LEND;
     bs->supported_write_flags = THROTTLE_WRITE_FLAGS;
     bs->supported_zero_flags = THROTTLE_ZERO_FLAGS;
 

@@ -84,7 +84,8 @@ static BdrvRequestFlags export_nbd_fua(NBDExport *nbd, unsigned flags)
 static int coroutine_fn export_nbd_preadv(NBDExport *nbd, int64_t offset,
                                           int64_t bytes, IOVector *qiov)
 {
-    return blk_co_preadv(nbd_blk(nbd), offset, bytes, qiov, 0);
+    return blk_co_preadv(nbd_blk(nbd), offset, bytes, qiov,
+                         qiov->take ? BDRV_REQ_LEND : 0);
 }
 
 static int coroutine_fn export_nbd_pwritev(NBDExport *nbd, int64_t offset,

@@ -49,6 +49,13 @@ typedef enum BdrvRequestFlags {
     BDRV_REQ_WRITE_UNCHANGED = 1 << 3,
     /* Nothing overlapping is in flight at the same time. */
     BDRV_REQ_SERIALISING = 1 << 4,
+    /*
+     * Read: the vector's take() may be called.  What it took is not in the
+     * vector, so who looks at the data does not pass this on; nor who must
+     * see to it that the data do not change any more, since the pages that are
+     * taken are those that the next write changes.
+     */
+    BDRV_REQ_LEND = 1 << 6,
     /* Internal: a write of zeroes without a vector. */
     BDRV_REQ_ZERO_WRITE = 1 << 5,
 } BdrvRequestFlags;

@@ -299,6 +299,7 @@ struct BlockDriverState {
      * read: a parent that votes does not count it.  Set by open.
      */
     bool forward_only;
+    BdrvRequestFlags supported_read_flags;
     BdrvRequestFlags supported_write_flags;
     BdrvRequestFlags supported_zero_flags;
 

@@ -12,7 +12,7 @@
 
 #include "io/channel.h"
 
-/* All callbacks run in the channel's context and are mandatory. */
+/* All callbacks run in the channel's context; mandatory but for one. */
 typedef struct IOChannelOps {
     /*
      * One attempt, never waiting: see io_channel_readv().  Not called after
@@ -20,6 +20,10 @@ typedef struct IOChannelOps {
      */
     ssize_t (*readv)(IOChannel *ioc, const struct iovec *iov, int niov);
     ssize_t (*writev)(IOChannel *ioc, const struct iovec *iov, int niov);
+
+    /* Optional, the same. */
+    ssize_t (*writev_pipe)(IOChannel *ioc, const struct iovec *iov, int niov,
+                           int pipe_fd, size_t bytes);
 
     /*
      * Sleep until the last -EAGAIN may be out of date.  May return early.

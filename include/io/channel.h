@@ -43,6 +43,14 @@ ssize_t io_channel_readv(IOChannel *ioc, const struct iovec *iov, int niov);
 ssize_t io_channel_writev(IOChannel *ioc, const struct iovec *iov, int niov);
 
 /*
+ * The same for @iov (which may be empty), then up to @bytes of what the pipe
+ * @pipe_fd holds, at least one; all of the latter without being copied.
+ * Sockets only, not TLS.
+ */
+ssize_t io_channel_writev_pipe(IOChannel *ioc, const struct iovec *iov,
+                               int niov, int pipe_fd, size_t bytes);
+
+/*
  * Sleep until the channel may be ready in that direction, or was shut down.
  * No other coroutine waits for the same direction.
  */

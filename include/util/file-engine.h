@@ -73,6 +73,13 @@ void file_handle_destroy(FileHandle *file);
  */
 void file_handle_forget(FileHandle *file, int64_t offset, int64_t bytes);
 
+/*
+ * Have the vector's take() take what is in memory of what a read of @qiov at
+ * @offset would copy.  Returns how much it took.
+ */
+size_t file_handle_lend(FileHandle *file, int64_t offset,
+                        const IOVector *qiov);
+
 /* @flags: FILE_IO_* */
 #define FILE_IO_FUA 1u          /* write: stable when it returns */
 

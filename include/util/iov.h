@@ -9,17 +9,28 @@
 
 #include <sys/uio.h>
 
+typedef struct IOVector IOVector;
+
+/*
+ * Instead of copying them to @qiov: have bytes of the file @fd from @offset
+ * on, as many as @qiov is long.  They are in memory; getting them by splice(2)
+ * waits for nothing.  Returns how many were taken, beginning with the first;
+ * the rest is to be copied.  The descriptor stays the caller's.
+ */
+typedef size_t IOVTakeFunc(const IOVector *qiov, int fd, int64_t offset);
+
 /*
  * A vector of memory areas.  It owns the array (unless it points at @local or
  * at the caller's), never the memory.
  */
-typedef struct IOVector {
+struct IOVector {
     struct iovec *iov;
     int niov;
     int nalloc;                 /* -1: @iov is not ours to free or grow */
     size_t size;                /* bytes in all */
+    IOVTakeFunc *take;          /* NULL: everything is copied */
     struct iovec local;         /* the frequent vector of one area */
-} IOVector;
+};
 
 /* A vector over one area; needs no destroy. */
 void iov_init_buf(IOVector *qiov, void *buf, size_t bytes);
@@ -52,6 +63,9 @@ bool iov_is_zero(const IOVector *qiov, size_t offset, size_t bytes);
 
 /* Whether all areas begin and end at multiples of @align in memory. */
 bool iov_is_aligned(const IOVector *qiov, size_t align);
+
+/* The bytes of the plain array (@iov, @niov) in all */
+size_t iov_bytes(const struct iovec *iov, int niov);
 
 /*
  * Drop @bytes from the front of the plain array (*@iov, *@niov), as after a

@@ -30,6 +30,8 @@ typedef struct Disk {
     unsigned n_requests;
     unsigned n_status;
     bool slow;                  /* requests take a turn of the loop */
+    int file;                   /* > 0: reads lend what is in there */
+    unsigned n_taken;           /* reads of which something was taken */
     bool refuse_writers;
     unsigned n_left, n_lost;    /* clients that have gone */
 } Disk;
@@ -110,10 +112,16 @@ static int coroutine_fn disk_begin(NBDExport *exp, unsigned flags)
 static int coroutine_fn disk_preadv(NBDExport *exp, int64_t offset,
                                     int64_t bytes, IOVector *qiov)
 {
+    Disk *disk = disk_of(exp);
     int ret = disk_begin(exp, 0);
+    size_t taken = 0;
 
     g_assert_cmpint(offset + bytes, <=, exp->size);
-    iov_from_buf(qiov, 0, disk_of(exp)->data + offset, bytes);
+    if (disk->file && qiov->take) {
+        taken = qiov->take(qiov, disk->file, offset);
+        disk->n_taken += taken > 0;
+    }
+    iov_from_buf(qiov, taken, disk->data + offset + taken, bytes - taken);
     return ret;
 }
 

@@ -322,6 +322,82 @@ static void test_dev_null_needs_no_epoll(Fixture *f, gconstpointer data)
     g_assert_cmpint(f->ret, ==, 0);
 }
 
+/* Data of a pipe, behind some of memory */
+
+static void make_pipe(int fd[2], size_t bytes)
+{
+    g_autofree char *data = g_malloc(bytes);
+
+    memset(data, 'p', bytes);
+    g_assert_cmpint(pipe2(fd, O_CLOEXEC | O_NONBLOCK), ==, 0);
+    g_assert_cmpint(fcntl(fd[1], F_SETPIPE_SZ, bytes), >=, bytes);
+    g_assert_cmpint(write(fd[1], data, bytes), ==, bytes);
+}
+
+static void close_pipe(int fd[2])
+{
+    close(fd[0]);
+    close(fd[1]);
+}
+
+static void test_pipe_follows_memory(Fixture *f, gconstpointer data)
+{
+    struct iovec iov[2] = { { (char *)"abc", 3 }, { (char *)"de", 2 } };
+    char buf[16];
+    int fd[2];
+
+    make_pipe(fd, 4096);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, iov, 2, fd[0], 4), ==, 9);
+    g_assert_cmpint(read(f->peer, buf, sizeof(buf)), ==, 9);
+    g_assert_cmpmem(buf, 9, "abcdepppp", 9);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, fd[0], 2), ==, 2);
+    g_assert_cmpint(read(f->peer, buf, sizeof(buf)), ==, 2);
+    close_pipe(fd);
+}
+
+static void test_pipe_to_full_socket(Fixture *f, gconstpointer data)
+{
+    struct iovec iov = { (char *)"abc", 3 };
+    g_autofree char *buf = g_malloc(1 * MiB);
+    ssize_t sent, received = 0, n;
+    int fd[2];
+
+    make_pipe(fd, 1 * MiB);
+    sent = io_channel_writev_pipe(f->ioc, &iov, 1, fd[0], 1 * MiB);
+    g_assert_cmpint(sent, >, 3);
+    g_assert_cmpint(sent, <, 1 * MiB);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, &iov, 1, fd[0], 1), ==,
+                    -EAGAIN);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, fd[0], 1), ==,
+                    -EAGAIN);
+    while (received < sent) {
+        n = read(f->peer, buf, 1 * MiB);
+        g_assert_cmpint(n, >, 0);
+        received += n;
+    }
+    g_assert_cmpint(received, ==, sent);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, fd[0], 1), ==, 1);
+    close_pipe(fd);
+}
+
+static void test_pipe_to_closed_peer(Fixture *f, gconstpointer data)
+{
+    struct iovec iov = { (char *)"abc", 3 };
+    int fd[2];
+
+    make_pipe(fd, 4096);
+    close(f->peer);
+    f->peer = -1;
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, &iov, 1, fd[0], 1), ==,
+                    -EPIPE);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, fd[0], 1), ==,
+                    -EPIPE);
+    io_channel_shutdown(f->ioc);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, fd[0], 1), ==,
+                    -EPIPE);
+    close_pipe(fd);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -339,6 +415,9 @@ int main(int argc, char **argv)
         { "/channel/write-full-waits-for-room",
           test_write_full_waits_for_room },
         { "/channel/write-to-closed-peer", test_write_to_closed_peer },
+        { "/channel/pipe/follows-memory", test_pipe_follows_memory },
+        { "/channel/pipe/full-socket", test_pipe_to_full_socket },
+        { "/channel/pipe/closed-peer", test_pipe_to_closed_peer },
         { "/channel/unread-data-leaves-loop-idle",
           test_unread_data_leaves_loop_idle },
         { "/channel/hang-up/behind-unread-data",
@@ -352,6 +431,7 @@ int main(int argc, char **argv)
     };
 
     g_test_init(&argc, &argv, NULL);
+    signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
         g_test_add(tests[i].path, Fixture, NULL, setup, tests[i].func,
                    teardown);
