@@ -144,7 +144,7 @@ struct NBDConnection {
     size_t in_flight_bytes;
     NBDRequestQueue free_requests;
     Coroutine *slot_waiter;     /* the reader, while it waits for them */
-    bool gone;                  /* the client will send nothing more */
+    bool gone;                  /* the client is lost: nobody waits for it */
     bool closing;               /* it was cut off */
 
     /* Sending */

@@ -33,7 +33,10 @@ static void nbd_tx_sent(NBDConnection *conn, size_t bytes)
     }
 }
 
-/* The client is lost: the reader shall notice, nothing waits to be sent. */
+/*
+ * The client is lost: the reader shall notice, nothing waits to be sent.
+ * Unless it left as it should, just without waiting for replies.
+ */
 static void nbd_tx_broken(NBDConnection *conn, int err)
 {
     trace_event(nbd_client_send_failed, "peer %s: %s",
@@ -41,7 +44,9 @@ static void nbd_tx_broken(NBDConnection *conn, int err)
     conn->tx_first = conn->tx_niov = 0;
     nbd_pipes_free(conn->pool, &conn->tx_pipes);
     nbd_tx_sent(conn, conn->tx_bytes);
-    nbd_connection_shutdown(conn);
+    if (!conn->said_goodbye) {
+        nbd_connection_shutdown(conn);
+    }
 }
 
 /* One call: memory up to the next pipe, and what that holds. */

@@ -154,13 +154,20 @@ static void nbd_connection_free(NBDConnection *conn)
     g_free(conn);
 }
 
-/* Requests whose replies nobody will read end before the export is left. */
+/*
+ * The requests end before the export is left.  A client that has said that it
+ * leaves may count on those that it made before (NBD_CMD_DISC: all outstanding
+ * requests must be handled), however long the gate is closed; what a lost one
+ * did not get done, it will ask for again.
+ */
 static void coroutine_fn nbd_connection_co_settle(NBDConnection *conn)
 {
     NBDExport *exp = conn->exp;
 
-    conn->gone = true;
-    exp->ops->cancel_waiting(exp, conn);
+    if (!conn->said_goodbye) {
+        conn->gone = true;
+        exp->ops->cancel_waiting(exp, conn);
+    }
     while (conn->in_flight > 0 || conn->tx_writer) {
         nbd_connection_co_wait_slot(conn);
     }

@@ -427,6 +427,44 @@ static void test_client_that_leaves_the_gate_is_forgotten(Fixture *f,
     g_assert_cmphex(f->disk.data[0], ==, 0);
 }
 
+/* All outstanding requests are handled, also if nobody reads the replies. */
+static void test_disc_at_the_gate_loses_nothing(Fixture *f, gconstpointer d)
+{
+    client_go(f, false);
+    f->disk.gate_closed = true;
+    send_write(f, 1, 0, 0x55, 4096);
+    send_write(f, 2, 4096, 0x66, 4096);
+    send_request(f, NBD_CMD_DISC, 0, 3, 0, 0);
+    turn(f);
+    shutdown(f->fd, SHUT_RDWR);
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 1);
+    g_assert_cmpuint(f->disk.n_left, ==, 0);
+
+    f->disk.gate_closed = false;
+    co_queue_restart_all(&f->disk.gate);
+    turn(f);
+    expect_pattern(f->disk.data, 0x55, 4096);
+    expect_pattern(f->disk.data + 4096, 0x66, 4096);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+    g_assert_cmpuint(f->disk.n_left, ==, 1);
+    g_assert_cmpuint(f->disk.n_lost, ==, 0);
+}
+
+/* Ending the server, or the export, does not wait for the gate. */
+static void test_disc_at_the_gate_is_cut_off(Fixture *f, gconstpointer d)
+{
+    client_go(f, false);
+    f->disk.gate_closed = true;
+    send_write(f, 1, 0, 0x55, 4096);
+    send_request(f, NBD_CMD_DISC, 0, 2, 0, 0);
+    turn(f);
+    nbd_export_disconnect(&f->disk.exp);
+    turn(f);
+    g_assert_cmpint(nbd_server_connections(f->server), ==, 0);
+    g_assert_cmphex(f->disk.data[0], ==, 0);
+}
+
 /* A request that takes some turns of the loop, and then its client goes. */
 static void check_gate_closes_within(Fixture *f, uint16_t type)
 {
@@ -666,6 +704,8 @@ int main(int argc, char **argv)
     ADD("req-one", test_req_one_gives_one_extent);
     ADD("gate", test_closed_gate_holds_all_but_flush);
     ADD("gate-left", test_client_that_leaves_the_gate_is_forgotten);
+    ADD("disc-at-gate", test_disc_at_the_gate_loses_nothing);
+    ADD("disc-at-gate/cut-off", test_disc_at_the_gate_is_cut_off);
     ADD("gate-closes/read", test_gate_closes_within_a_read);
     ADD("gate-closes/cache", test_gate_closes_within_a_cache);
     ADD("gate-closes/left", test_gate_closes_after_the_client);
