@@ -111,6 +111,7 @@ struct NBDConnection {
     /* Constant */
     NBDServer *server;
     NBDPool *pool;
+    bool is_unix;               /* the socket */
     LIST_ENTRY(NBDConnection) next_in_server;
 
     /* Negotiated, constant in transmission */
@@ -132,6 +133,7 @@ struct NBDConnection {
     size_t rx_pos, rx_end;      /* received and not looked at */
     bool rx_drained;            /* the socket was empty a moment ago */
     bool rx_large;              /* the last payload was a large one */
+    unsigned rx_batch;          /* requests in what was received last */
     bool parsing;               /* more requests may follow at once */
     bool said_goodbye;          /* NBD_CMD_DISC */
     NBDPoolUser pool_user;
@@ -154,6 +156,7 @@ struct NBDConnection {
     unsigned tx_niov, tx_first, tx_alloc;
     size_t tx_bytes;
     AioTurnEnd tx_turn_end;
+    bool tx_hurry;              /* the next reply does not wait for others */
     bool tx_writer;             /* the writer coroutine runs */
 };
 

@@ -23,9 +23,10 @@
 
 /*
  * Less is better copied: several replies leave by one call then, and the client
- * finds them in the cache.
+ * finds them in the cache.  64 KiB take two thirds of the CPU time uncopied, a
+ * bit more of the client's.
  */
-#define NBD_TAKE_MIN ((uint32_t)(128 * KiB))
+#define NBD_TAKE_MIN ((uint32_t)(64 * KiB))
 
 static void nbd_pipe_close(NBDPipePool *pool, NBDPipe *pipe)
 {

@@ -36,6 +36,9 @@
 /* A WRITE that is too long is swallowed up to here; then the client is mad. */
 #define NBD_RX_SKIP_MAX (2 * (uint32_t)NBD_MAX_BUFFER_SIZE)
 
+/* With so few requests at a time a client may go to sleep until a reply. */
+#define NBD_RX_FEW 4
+
 /* The chunk */
 
 static NBDChunkBuf *nbd_chunk_new(NBDConnection *conn)
@@ -117,6 +120,20 @@ static void coroutine_fn nbd_rx_co_wait(NBDConnection *conn)
 }
 
 /*
+ * Whether the first reply should not wait for the others: waking somebody up
+ * costs more than sending once more, and the sooner it is sent the more often
+ * nobody sleeps.  Not so over a unix socket, which is fast enough without.
+ */
+static bool nbd_rx_client_may_sleep(const NBDConnection *conn)
+{
+    const NBDExportOps *ops = conn->exp->ops;
+
+    return conn->rx_batch <= NBD_RX_FEW && !conn->rx_large &&
+           !conn->is_unix &&
+           !(ops->has_polling_clients && ops->has_polling_clients(conn->exp));
+}
+
+/*
  * Receive up to @bytes into @buf and then more into the chunk, of which at
  * least @need bytes from rx_pos on are wanted.  Returns the bytes of both
  * together, 0 at the end of the stream, or -errno.
@@ -147,6 +164,8 @@ static ssize_t coroutine_fn nbd_rx_co_recv(NBDConnection *conn, void *buf,
         }
         conn->rx_drained = true;
     }
+    conn->tx_hurry = nbd_rx_client_may_sleep(conn);
+    conn->rx_batch = 0;
     /* TLS gives one record at a time: there may well be more. */
     conn->rx_drained = !conn->tls && ret > 0 && (size_t)ret < bytes + room;
     return ret;
@@ -328,6 +347,7 @@ static bool coroutine_fn nbd_rx_co_request(NBDConnection *conn)
     }
 
     conn->activity++;
+    conn->rx_batch++;
     req = nbd_request_new(conn, &r);
     if (r.type == NBD_CMD_WRITE && nbd_rx_co_payload(conn, req) <= 0) {
         trace_event(nbd_client_lost_payload, "peer %s: gone within a write",

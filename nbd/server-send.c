@@ -201,8 +201,9 @@ void nbd_reply_queue(NBDServerRequest *req)
     if (conn->tx_writer) {
         return;
     }
-    if (conn->tx_bytes >= NBD_TX_BATCH ||
+    if (conn->tx_bytes >= NBD_TX_BATCH || conn->tx_hurry ||
         (conn->running == 0 && !conn->parsing)) {
+        conn->tx_hurry = false;
         nbd_connection_flush(conn);
     } else {
         aio_turn_end_arm(&conn->tx_turn_end);

@@ -127,6 +127,7 @@ static NBDConnection *nbd_connection_new(NBDServer *server, IOChannel *ioc)
     conn->plain = ioc;
     conn->ioc = io_channel_ref(ioc);
     conn->pool = nbd_pool_get(server->ctx);
+    conn->is_unix = io_channel_is_unix(ioc);
     conn->pool_user.trim = nbd_connection_trim;
     conn->option_out = g_byte_array_new();
     TAILQ_INIT(&conn->free_requests);

@@ -75,6 +75,12 @@ static void export_nbd_client_left(NBDExport *nbd, const void *client,
     }
 }
 
+/* Replication guards what a primary writes to. */
+static bool export_nbd_has_polling_clients(NBDExport *nbd)
+{
+    return from_nbd(nbd)->common.guard;
+}
+
 static BdrvRequestFlags export_nbd_fua(NBDExport *nbd, unsigned flags)
 {
     return flags & NBD_CMD_FLAG_FUA || from_nbd(nbd)->common.writethrough ?
@@ -155,6 +161,7 @@ static const NBDExportOps export_nbd_ops = {
     .wait = export_nbd_wait,
     .cancel_waiting = export_nbd_cancel_waiting,
     .may_write = export_nbd_may_write,
+    .has_polling_clients = export_nbd_has_polling_clients,
     .client_left = export_nbd_client_left,
     .preadv = export_nbd_preadv,
     .pwritev = export_nbd_pwritev,

@@ -49,6 +49,12 @@ typedef struct NBDExportOps {
      */
     void (*client_left)(NBDExport *exp, const void *client, bool lost);
 
+    /*
+     * Whether replies had better leave together: the client polls for them.
+     * Default: it does not.
+     */
+    bool (*has_polling_clients)(NBDExport *exp);
+
     int coroutine_fn (*preadv)(NBDExport *exp, int64_t offset, int64_t bytes,
                                IOVector *qiov);
     int coroutine_fn (*pwritev)(NBDExport *exp, int64_t offset, int64_t bytes,

@@ -33,6 +33,9 @@ typedef struct Disk {
     int file;                   /* > 0: reads lend what is in there */
     unsigned n_taken;           /* reads of which something was taken */
     bool refuse_writers;
+    bool polling_clients;
+    void (*watch)(void *opaque);        /* called as a request begins */
+    void *watch_opaque;
     unsigned n_left, n_lost;    /* clients that have gone */
 } Disk;
 
@@ -91,6 +94,11 @@ static bool disk_may_write(NBDExport *exp, const void *client, char **why)
     return true;
 }
 
+static bool disk_has_polling_clients(NBDExport *exp)
+{
+    return disk_of(exp)->polling_clients;
+}
+
 static void disk_client_left(NBDExport *exp, const void *client, bool lost)
 {
     disk_of(exp)->n_left++;
@@ -103,6 +111,9 @@ static int coroutine_fn disk_begin(NBDExport *exp, unsigned flags)
 
     disk->n_requests++;
     disk->last_flags = flags;
+    if (disk->watch) {
+        disk->watch(disk->watch_opaque);
+    }
     if (disk->slow) {
         co_reschedule_self();
     }
@@ -187,6 +198,7 @@ static const NBDExportOps disk_ops = {
     .cancel_waiting = disk_cancel_waiting,
     .may_write = disk_may_write,
     .client_left = disk_client_left,
+    .has_polling_clients = disk_has_polling_clients,
     .preadv = disk_preadv,
     .pwritev = disk_pwritev,
     .pwrite_zeroes = disk_pwrite_zeroes,
@@ -387,23 +399,27 @@ static inline NBDChunk recv_chunk(Fixture *f, uint64_t cookie)
     return chunk;
 }
 
-/* A new client; the one before must be gone. */
+/* A new client, and its socket; the one before must be gone. */
+static inline void client_connect_fds(Fixture *f, int client, int server)
+{
+    if (f->fd >= 0) {
+        close(f->fd);
+    }
+    f->fd = client;
+    nbd_server_accept(f->server, io_channel_new_fd(server));
+}
+
 static inline void client_connect(Fixture *f)
 {
     int fds[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
-    if (f->fd >= 0) {
-        close(f->fd);
-    }
-    f->fd = fds[0];
-    nbd_server_accept(f->server, io_channel_new_fd(fds[1]));
+    client_connect_fds(f, fds[0], fds[1]);
 }
 
 /* Negotiate as far as GO. */
-static inline void client_go(Fixture *f, bool structured)
+static inline void client_negotiate(Fixture *f, bool structured)
 {
-    client_connect(f);
     greet(f, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
     if (structured) {
         send_option(f, NBD_OPT_STRUCTURED_REPLY, NULL, 0);
@@ -417,6 +433,12 @@ static inline void client_go(Fixture *f, bool structured)
     expect_option_reply(f, NBD_OPT_GO, NBD_REP_INFO);
     expect_option_reply(f, NBD_OPT_GO, NBD_REP_INFO);
     expect_option_reply(f, NBD_OPT_GO, NBD_REP_ACK);
+}
+
+static inline void client_go(Fixture *f, bool structured)
+{
+    client_connect(f);
+    client_negotiate(f, structured);
 }
 
 /* Life */

@@ -82,7 +82,7 @@ static void test_taken_reads_arrive(Fixture *f, gconstpointer d)
         uint64_t offset;
         uint32_t length;
     } cases[] = {
-        { 0, LARGE }, { 512, 128 * KiB }, { 4096, 1 * MiB },
+        { 0, LARGE }, { 512, 64 * KiB }, { 4096, 1 * MiB },
         { 123, 1 * MiB + 777 }, { 0, DISK_SIZE }, { 1, DISK_SIZE - 1 },
     };
 
@@ -114,8 +114,8 @@ static void test_structured_reply(Fixture *f, gconstpointer d)
 static void test_small_reads_are_copied(Fixture *f, gconstpointer d)
 {
     client_go(f, false);
-    send_read(f, 1, 0, 128 * KiB - 1);
-    expect_read(f, 1, 0, 128 * KiB - 1);
+    send_read(f, 1, 0, 64 * KiB - 1);
+    expect_read(f, 1, 0, 64 * KiB - 1);
     g_assert_cmpuint(f->disk.n_taken, ==, 0);
 }
 
