@@ -28,6 +28,9 @@
  */
 #define NBD_TAKE_MIN ((uint32_t)(64 * KiB))
 
+/* So much is never copied where that can be avoided. */
+#define NBD_TAKE_ALWAYS ((uint32_t)(512 * KiB))
+
 static void nbd_pipe_close(NBDPipePool *pool, NBDPipe *pipe)
 {
     close(pipe->fd[0]);
@@ -133,13 +136,15 @@ void nbd_pipe_pool_destroy(NBDPipePool *pool)
 
 /*
  * Not copying leaves it to the client to fetch the data from memory.  While it
- * is behind, and the socket full, there is time to do that for it.
+ * is behind, and the socket full, there is time to do that for it; more than
+ * a little would only go through memory once more.
  */
 bool nbd_request_may_take(const NBDServerRequest *req)
 {
     const NBDConnection *conn = req->conn;
 
-    return req->length >= NBD_TAKE_MIN && !conn->tls && !conn->tx_writer;
+    return req->length >= NBD_TAKE_MIN && !conn->tls &&
+           (req->length >= NBD_TAKE_ALWAYS || !conn->tx_writer);
 }
 
 /* Fill one more pipe.  Returns the bytes in it, 0 if that was not possible. */

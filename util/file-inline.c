@@ -72,6 +72,7 @@ size_t file_handle_lend(FileHandle *file, int64_t offset,
         !file_map_covers(file->map, offset, (int64_t)qiov->size)) {
         return 0;
     }
+    file_map_prefetch(file->map, offset, (int64_t)qiov->size);
     return qiov->take(qiov, file->fd, offset);
 }
 

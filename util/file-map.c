@@ -22,6 +22,7 @@
 #define CHUNK_SIZE (64 * KiB)
 #define CHUNK_MAPPED 0xff
 #define PAGE_SIZE_MIN (4 * KiB)
+#define CACHE_LINE 64
 
 /* Look at a chunk, or at the file's length, every so many requests. */
 #define LOOK_INTERVAL 16
@@ -180,6 +181,15 @@ bool file_map_covers(const FileMap *map, int64_t offset, int64_t bytes)
         }
     }
     return true;
+}
+
+void file_map_prefetch(const FileMap *map, int64_t offset, int64_t bytes)
+{
+    const char *mapped = map->base + offset;
+
+    for (int64_t i = 0; i < bytes; i += CACHE_LINE) {
+        __builtin_prefetch(mapped + i, 0, 2);
+    }
 }
 
 bool file_map_transfer(FileMap *map, const FileRequest *req, ssize_t *ret)

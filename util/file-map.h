@@ -36,6 +36,9 @@ bool file_map_transfer(FileMap *map, const FileRequest *req, ssize_t *ret);
 /* Whether there is data in memory from @offset to @offset + @bytes. */
 bool file_map_covers(const FileMap *map, int64_t offset, int64_t bytes);
 
+/* Have them in the cache soon, for somebody else to copy. */
+void file_map_prefetch(const FileMap *map, int64_t offset, int64_t bytes);
+
 /* A system call has done @bytes of @req: worth mapping next time? */
 void file_map_learn(FileMap *map, const FileRequest *req, int64_t bytes);
 

@@ -150,17 +150,22 @@ static void test_replies_keep_their_order(Fixture *f, gconstpointer d)
 static void test_full_socket(Fixture *f, gconstpointer d)
 {
     client_go(f, false);
-    send_read(f, 1, 0, 1 * MiB);
+    send_read(f, 1, 0, 640 * KiB);
     turn(f);
     g_assert_cmpuint(f->disk.n_taken, ==, 1);
-    send_read(f, 2, 0, LARGE);
+    send_read(f, 2, 0, 128 * KiB);
     turn(f);
     g_assert_cmpuint(f->disk.n_taken, ==, 1);
-    expect_read(f, 1, 0, 1 * MiB);
-    expect_read(f, 2, 0, LARGE);
-    send_read(f, 3, 0, LARGE);
-    expect_read(f, 3, 0, LARGE);
+    /* But not for so much. */
+    send_read(f, 3, 0, 512 * KiB);
+    turn(f);
     g_assert_cmpuint(f->disk.n_taken, ==, 2);
+    expect_read(f, 1, 0, 640 * KiB);
+    expect_read(f, 2, 0, 128 * KiB);
+    expect_read(f, 3, 0, 512 * KiB);
+    send_read(f, 4, 0, 128 * KiB);
+    expect_read(f, 4, 0, 128 * KiB);
+    g_assert_cmpuint(f->disk.n_taken, ==, 3);
 }
 
 static void test_error_after_taking(Fixture *f, gconstpointer d)
