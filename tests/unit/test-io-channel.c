@@ -380,6 +380,18 @@ static void test_pipe_to_full_socket(Fixture *f, gconstpointer data)
     close_pipe(fd);
 }
 
+/* What was sent before a failure is told first. */
+static void test_memory_before_a_bad_pipe(Fixture *f, gconstpointer data)
+{
+    struct iovec iov = { (char *)"abc", 3 };
+    char buf[16];
+
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, &iov, 1, -1, 1), ==, 3);
+    g_assert_cmpint(io_channel_writev_pipe(f->ioc, NULL, 0, -1, 1), ==,
+                    -EBADF);
+    g_assert_cmpint(read(f->peer, buf, sizeof(buf)), ==, 3);
+}
+
 static void test_pipe_to_closed_peer(Fixture *f, gconstpointer data)
 {
     struct iovec iov = { (char *)"abc", 3 };
@@ -417,6 +429,7 @@ int main(int argc, char **argv)
         { "/channel/write-to-closed-peer", test_write_to_closed_peer },
         { "/channel/pipe/follows-memory", test_pipe_follows_memory },
         { "/channel/pipe/full-socket", test_pipe_to_full_socket },
+        { "/channel/pipe/bad", test_memory_before_a_bad_pipe },
         { "/channel/pipe/closed-peer", test_pipe_to_closed_peer },
         { "/channel/unread-data-leaves-loop-idle",
           test_unread_data_leaves_loop_idle },
