@@ -6,6 +6,7 @@
 
 #include "osdep.h"
 #include "cancel.h"
+#include "descriptors.h"
 
 #define MINUTE (60 * SECOND)
 #define MAX_STEPS 2000
@@ -247,7 +248,7 @@ static bool run_once(World *w)
 
 void cancel_at_every_step(const World *setup)
 {
-    unsigned descriptors = sim_count_descriptors();
+    unsigned descriptors = count_descriptors();
     bool finished = false;
     int steps;
 
@@ -260,5 +261,5 @@ void cancel_at_every_step(const World *setup)
     }
     g_test_message("%d steps", steps);
     g_assert_cmpint(steps, >, 3);
-    g_assert_cmpuint(sim_count_descriptors(), ==, descriptors);
+    g_assert_cmpuint(count_descriptors(), ==, descriptors);
 }

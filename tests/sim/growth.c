@@ -12,6 +12,7 @@
 
 #include "nbd-world.h"
 #include "util/log.h"
+#include "descriptors.h"
 
 #ifdef CONFIG_ASAN
 /* Not every compiler comes with the header. */
@@ -98,12 +99,12 @@ static void repeat(NbdWorld *w, Cycle *cycle, int cycles, size_t may_grow)
     for (int i = 0; i < WARM_UP + cycles; i++) {
         if (i == WARM_UP) {
             before = memory();
-            fds = sim_count_descriptors();
+            fds = count_descriptors();
         }
         cycle(w);
     }
     sim_settle(&w->sim);
-    g_assert_cmpuint(sim_count_descriptors(), <=, fds);
+    g_assert_cmpuint(count_descriptors(), <=, fds);
     g_assert_cmpuint(memory(), <, before + may_grow);
 }
 

@@ -196,15 +196,3 @@ void sim_run(Sim *sim, int host, CoroutineEntry *entry, void *opaque)
         g_error("a coroutine did not end within a minute");
     }
 }
-
-unsigned sim_count_descriptors(void)
-{
-    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
-    unsigned n = 0;
-
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    g_dir_close(dir);
-    return n;
-}

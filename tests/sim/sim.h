@@ -61,9 +61,6 @@ void sim_start(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
 /* The same and wait for its end, at most a (virtual) minute. */
 void sim_run(Sim *sim, int host, CoroutineEntry *entry, void *opaque);
 
-/* The file descriptors that the process has open. */
-unsigned sim_count_descriptors(void);
-
 /*
  * A link: whoever connects to @from (a unix socket) talks to @to through it.
  */

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "co-run.h"
-#include "descriptor-limit.h"
+#include "descriptors.h"
 #include "io/socket.h"
 #include "io/yank.h"
 #include "object-helpers.h"

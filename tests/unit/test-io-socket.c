@@ -18,7 +18,7 @@
 #endif
 
 #include "co-run.h"
-#include "descriptor-limit.h"
+#include "descriptors.h"
 
 typedef struct Fixture {
     AioContext *ctx;

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #include "co-run.h"
-#include "descriptor-limit.h"
+#include "descriptors.h"
 #include "object-helpers.h"
 
 #define BULK (3 * 1000 * 1000)

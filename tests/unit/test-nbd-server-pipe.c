@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "descriptor-limit.h"
+#include "descriptors.h"
 #include "nbd-server-fixture.h"
 
 #define LARGE (256 * KiB)
@@ -54,18 +54,6 @@ static void expect_read(Fixture *f, uint64_t cookie, uint64_t offset,
 {
     expect_simple(f, cookie, 0);
     expect_data(f, offset, length);
-}
-
-static unsigned count_descriptors(void)
-{
-    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
-    unsigned n = 0;
-
-    while (g_dir_read_name(dir)) {
-        n++;
-    }
-    g_dir_close(dir);
-    return n;
 }
 
 static void let_idle_time_pass(Fixture *f)

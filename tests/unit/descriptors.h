@@ -1,15 +1,28 @@
 /*
- * Running out of descriptors, on purpose
+ * How many descriptors there are, and running out of them on purpose
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#ifndef TESTS_UNIT_DESCRIPTOR_LIMIT_H
-#define TESTS_UNIT_DESCRIPTOR_LIMIT_H
+#ifndef TESTS_UNIT_DESCRIPTORS_H
+#define TESTS_UNIT_DESCRIPTORS_H
 
 #include <sys/resource.h>
 
 #define LEAVE_MAX 3
+
+/* Of this process; the one that is needed to count is among them. */
+static inline unsigned count_descriptors(void)
+{
+    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
 
 /* Leave @n free descriptors.  Returns the limit to set again afterwards. */
 static inline struct rlimit leave_descriptors(int n)
